@@ -1,0 +1,51 @@
+"""Find, validate and mend the weak robust samples of a classifier: a plugin to the Adversarial Robustness Toolbox.
+
+Public names resolve lazily: importing this package loads neither torch, ART nor numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "FastPyTorchClassifier": "estimators.pytorch",
+    "WeakRobustValidator": "validator",
+    "WeakRobustEvaluation": "validator",
+    "WeakRobustTrainer": "trainer",
+    "Spec": "plugins.spec",
+    "hookimpl": "plugins.hookspecs",
+    "ThreatModel": "threat",
+}
+
+__all__ = [
+    "FastPyTorchClassifier",
+    "Spec",
+    "ThreatModel",
+    "WeakRobustEvaluation",
+    "WeakRobustTrainer",
+    "WeakRobustValidator",
+    "__version__",
+    "hookimpl",
+]
+
+if TYPE_CHECKING:
+    from .estimators.pytorch import FastPyTorchClassifier
+    from .plugins.hookspecs import hookimpl
+    from .plugins.spec import Spec
+    from .threat import ThreatModel
+    from .trainer import WeakRobustTrainer
+    from .validator import WeakRobustEvaluation, WeakRobustValidator
+else:
+
+    def __getattr__(name: str):
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'art_weakrobust' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

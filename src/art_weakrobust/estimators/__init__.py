@@ -1,0 +1,1 @@
+"""ART-compatible estimators, and the judge that believes nobody."""

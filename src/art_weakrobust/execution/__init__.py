@@ -1,0 +1,1 @@
+"""The Maps: how work is cut, run, stored and resumed."""

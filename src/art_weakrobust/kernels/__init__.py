@@ -1,0 +1,1 @@
+"""Tensor functions over batches: keyed sampling, norms and projections, gradient steps, losses."""

@@ -1,0 +1,1 @@
+"""Where models come from: the digits network, a Python factory with a weights file."""

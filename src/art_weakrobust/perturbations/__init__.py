@@ -1,0 +1,1 @@
+"""What a model is validated against: attacks and corruptions."""

@@ -1,0 +1,1 @@
+"""Common corruptions, batched and keyed by sample id."""

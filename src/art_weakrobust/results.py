@@ -1,0 +1,359 @@
+"""The records that flow down the street: numpy and arrow, frozen, mergeable, never torch.
+
+Rows are arrow tables with the schemas below. A table may carry more columns than its schema names (a third party's
+scorer knows more, say); it never carries fewer once it has passed :func:`conform`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from .errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Table = pa.Table
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+SCORES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("path", _TEXT),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("correct", pa.bool_()),
+        ("status", _TEXT),
+        ("scorer", _TEXT),
+        ("score", pa.float64()),
+        ("margin", pa.float32()),
+        ("neighbor_margin", pa.float32()),
+        ("worst_neighbor", pa.int32()),
+        ("first_order_distance", pa.float32()),
+        ("misprediction_score", pa.float64()),
+        ("flips", pa.int32()),
+        ("neighbors", pa.int32()),
+        ("fooled", pa.bool_()),
+        ("found", pa.bool_()),
+        ("perturbation_norm", pa.float32()),
+        ("adversarial_distance", pa.float32()),
+        ("certified_radius", pa.float32()),
+    ]
+)
+"""One row a sample. ``status`` is ``ok``, ``misclassified`` (score NaN) or ``error: …``; higher ``score`` is weaker."""
+
+WEAK_SET = pa.schema(
+    [("index", pa.int64()), ("reason", _TEXT), ("kind", _TEXT), ("weight", pa.float32()), ("role", _TEXT)]
+)
+"""One row a chosen sample. ``role`` is ``tune``, ``held_out`` or ``control``; ``reason`` is ``score``, ``margin`` or ``control``."""
+
+TYPES = pa.schema(
+    [
+        ("type", pa.string()),
+        ("family", pa.string()),
+        ("group", pa.string()),
+        ("origin", pa.string()),
+        ("norm", pa.string()),
+        ("eps", pa.float64()),
+        ("source", pa.string()),
+    ]
+)
+"""One row a perturbation type. ``family``: clean | noise | attacks | corruptions; ``origin``: generated | stored; ``norm``: 1 | 2 | inf."""
+
+VALIDATION = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("set", _TEXT),
+        ("phase", _TEXT),
+        ("type", _TEXT),
+        ("severity", pa.int8()),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("correct", pa.bool_()),
+        ("perturbation_norm", pa.float32()),
+        ("queries", pa.int32()),
+        ("status", _TEXT),
+        ("broken_by", _TEXT),
+    ]
+)
+"""One row a sample x perturbation. ``status``: ok | misclassified (clean, so not attacked) | over_budget | error: …;
+``correct`` is null where the verdict is unknown."""
+
+SAMPLES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("rank", pa.int32()),
+        ("shape", pa.list_(pa.int32())),
+        ("original", pa.binary()),
+        ("neighbor", pa.binary()),
+        ("adversarial", pa.binary()),
+        ("p_original_before", pa.list_(pa.float32())),
+        ("p_neighbor_before", pa.list_(pa.float32())),
+        ("p_original_after", pa.list_(pa.float32())),
+        ("p_neighbor_after", pa.list_(pa.float32())),
+    ]
+)
+"""What the report shows of the weakest samples: pixels as uint8 bytes in (c, h, w) order, probabilities before and after."""
+
+
+def conform(table: Table, schema: pa.Schema) -> Table:
+    """Return ``table`` with every column of ``schema`` in its order and type; missing ones are null, others follow.
+
+    :raises DataError: where a column cannot be cast.
+    """
+    columns: dict[str, Any] = {}
+    for column in schema:
+        if column.name in table.column_names:
+            values = table.column(column.name)
+            try:
+                columns[column.name] = _cast(values, column.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise DataError(f"column {column.name!r} is {values.type}, expected {column.type}: {error}") from error
+        else:
+            columns[column.name] = pa.nulls(table.num_rows, column.type)
+    columns |= {name: table.column(name) for name in table.column_names if name not in columns}
+    return pa.table(columns).replace_schema_metadata(None)
+
+
+def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if values.type == target:
+        return values
+    if pa.types.is_dictionary(target):
+        return values.cast(pa.string()).dictionary_encode()
+    return values.cast(target)
+
+
+def merge(tables: Iterable[Table]) -> Table:
+    """Join parts of one table, in their order; columns missing in some are null there.
+
+    :raises DataError: for no parts at all.
+    """
+    parts = list(tables)
+    if not parts:
+        raise DataError("there are no parts to merge: not a single row was made")
+    return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def column(table: Table, name: str) -> np.ndarray:
+    """Return a column as numpy: text as objects, null numbers as NaN, null booleans in an object array."""
+    values = table.column(name)
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string())
+    return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One batch in memory.
+
+    :param ids: int64 (n,), positions in the official order of the split.
+    :param x: float32 (n, c, h, w).
+    :param y: int64 (n,), class indices.
+    :param paths: where the samples come from, (n,) of str, or None.
+    """
+
+    ids: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    paths: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.ids) == len(self.x) == len(self.y):
+            raise DataError(f"ids, x and y have to be of one length, not {len(self.ids)}, {len(self.x)}, {len(self.y)}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Samples:
+        """Return the samples at some positions (not ids) of this batch."""
+        paths = None if self.paths is None else tuple(np.asarray(self.paths, dtype=object)[rows])
+        return Samples(self.ids[rows], self.x[rows], self.y[rows], paths)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How weak every sample is: a table of schema :data:`SCORES`, in the order of the ids.
+
+    A scorer needs to fill ``index`` and ``score``; the pipeline completes the rest.
+    """
+
+    table: Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return column(self.table, name)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame."""
+        return self.table.to_pandas()
+
+
+@dataclass(frozen=True)
+class WeakSet:
+    """The weak robust samples, in halves, and their control group: a table of schema :data:`WEAK_SET`."""
+
+    table: Table
+
+    def __len__(self) -> int:
+        """Return the number of weak samples, the control group not counted."""
+        return len(self.ids("tune")) + len(self.ids("held_out"))
+
+    def ids(self, role: str) -> np.ndarray:
+        """Return the sorted sample ids, int64, of a role: ``tune``, ``held_out`` or ``control``."""
+        return np.sort(column(self.table, "index")[column(self.table, "role") == role].astype(np.int64))
+
+    @property
+    def tune(self) -> np.ndarray:
+        """The half that training may see."""
+        return self.ids("tune")
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """The half that training never sees."""
+        return self.ids("held_out")
+
+    @property
+    def control(self) -> np.ndarray:
+        """Samples drawn at random from the clean-correct rest, as many as were held out."""
+        return self.ids("control")
+
+    def weights(self) -> dict[int, float]:
+        """Return sample id -> weight of the tune half."""
+        role, weight = column(self.table, "role"), column(self.table, "weight")
+        return {int(i): float(w) for i, w, r in zip(column(self.table, "index"), weight, role, strict=True) if r == "tune"}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame."""
+        return self.table.to_pandas()
+
+
+@dataclass(frozen=True)
+class PerturbationType:
+    """One row of :data:`TYPES`: what a validation type is.
+
+    :param type: its name, as in ``fgm-linf``, ``pgd-l2``, ``gaussian_noise``, ``cifar10-c/fog``.
+    :param family: clean | noise | attacks | corruptions.
+    :param group: a finer word within the family: ``gradient``, ``noise``, ``blur``, ``weather``, ``digital``, ….
+    :param norm: ``"1"``, ``"2"``, ``"inf"``, or None where it has none.
+    :param eps: the budget, or None.
+    """
+
+    type: str
+    family: str
+    group: str = ""
+    origin: str = "generated"
+    norm: str | None = None
+    eps: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One verdict a sample x perturbation: rows of :data:`VALIDATION`, and what each type is."""
+
+    table: Table
+    types: tuple[PerturbationType, ...]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame."""
+        return self.table.to_pandas()
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What fine-tuning drew and did.
+
+    :param drawn: names of the perturbation types that training drew, with how often: type -> number of views.
+    :param norms: norms (``"inf"``, ``"2"``) of the attacks that were drawn.
+    :param history: one mapping an epoch: epoch, loss, clean and robust accuracy on the guard part, seconds, odds.
+    :param guard_ids: int64 ids of the guard part; ``guard_split`` says of which split (``test``, ``train``, ``given``).
+    :param trained_ids: int64 ids of the training samples that were drawn from.
+    :param curve: the dial: one mapping an interpolation: ``alpha``, ``clean``, ``robust``, ``n``, and their intervals.
+    :param alpha: the interpolation that was chosen; 1 is the tuned network, 0 the base.
+    :param options: the trainer's resolved options.
+    """
+
+    drawn: Mapping[str, int] = field(default_factory=dict)
+    norms: tuple[str, ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()
+    guard_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    guard_split: str = ""
+    trained_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    curve: tuple[Mapping[str, Any], ...] = ()
+    alpha: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain lists, numbers and strings."""
+        return {
+            f.name: value.tolist() if isinstance(value := getattr(self, f.name), np.ndarray) else _plain(value)
+            for f in fields(self)
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Finetuning:
+        """Read back what :meth:`to_json` made; keys of other versions are passed over."""
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in record.items() if name in known}
+        for name in ("guard_ids", "trained_ids"):
+            values[name] = np.asarray(values.get(name, []), np.int64)
+        for name in ("norms", "history", "curve"):
+            values[name] = tuple(values.get(name, ()))
+        return cls(**values)
+
+    def trained(self, kind: PerturbationType) -> bool:
+        """Say whether training drew this type: an attack counts if one of its norm was drawn, a stored set's type if its corruption was."""
+        if kind.family == "attacks":
+            return kind.type in self.drawn or (kind.norm is not None and kind.norm in self.norms)
+        return kind.type in self.drawn or kind.type.rsplit("/", 1)[-1] in self.drawn
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything that flowed, as a reporter gets it; what did not happen is None or empty.
+
+    :param scores: every training sample's score.
+    :param weak_set: the weak set, its halves and the control group.
+    :param before: validation of the base model; its ``tune`` rows guide training and are shown nowhere.
+    :param after: validation of the fine-tuned model, same samples and perturbations.
+    :param finetuning: what training drew.
+    :param samples: rows of :data:`SAMPLES`.
+    :param class_names: names of the classes, in order; empty where only their numbers are known.
+    :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
+        ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
+    :param findings: the doctor's: mappings with ``severity``, ``code``, ``seen``, ``do``.
+    """
+
+    scores: Scores | None = None
+    weak_set: WeakSet | None = None
+    before: Validation | None = None
+    after: Validation | None = None
+    finetuning: Finetuning | None = None
+    samples: Table | None = None
+    class_names: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Mapping[str, Any], ...] = ()
+
+    def with_(self, **changes: Any) -> Records:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)

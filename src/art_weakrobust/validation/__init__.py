@@ -1,0 +1,1 @@
+"""Accuracy per perturbation type, and what follows from it."""
