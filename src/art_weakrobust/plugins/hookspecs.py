@@ -27,7 +27,7 @@ def weakrobust_register_estimators() -> list[Spec]:
     its :class:`~art_weakrobust.protocols.ModelInfo`; it returns an ART-compatible estimator. Of what the run offers
     (``device``, ``batch_size``, ``clip_values``, ``input_shape``, ``nb_classes``) it gets what its options name.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -38,7 +38,7 @@ def weakrobust_register_models() -> list[Spec]:
     ``nn.Module`` that takes pixels in [0, 1] (normalisation inside), or for a black box any callable, and its
     :class:`~art_weakrobust.protocols.ModelInfo`. Offered: ``weights``, ``mean``, ``std``, ``seed``, ``nb_classes``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -49,7 +49,7 @@ def weakrobust_register_datasets() -> list[Spec]:
     returns a :class:`~art_weakrobust.protocols.Dataset`: lazy, ids are positions in the official order, pixels float32
     (n, c, h, w) in [0, 1], labels int64. Offered: ``label_column``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -62,7 +62,7 @@ def weakrobust_register_scorers() -> list[Spec]:
     stores, resumes and shows progress. Offered: ``radius, radius_norm, neighbors, quantise, include_misclassified,
     seed, batch_size, eps, eps_l2``. An option ``attack=NAME`` arrives as a factory ``estimator -> EvasionAttack``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -74,7 +74,7 @@ def weakrobust_register_attacks() -> list[Spec]:
     it is measured against the budget, predicted again, and judged against the label. ``facts={"norm": None}`` says that
     it has no norm (it is then named ``NAME-linf`` and judged in Linf). Offered: ``norm, eps, seed, batch_size``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -86,7 +86,7 @@ def weakrobust_register_corruptions() -> list[Spec]:
     the target is called as ``target(argument, **options)`` and returns a mapping type -> corruption (or
     :class:`~art_weakrobust.protocols.StoredCorruption`). Facts shown: ``group``, ``source``, ``constants``, ``min_size``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -98,7 +98,7 @@ def weakrobust_register_validators() -> list[Spec]:
     through ``over`` and it is resumed without code of yours. Offered: ``attacks, corruptions, severities, eps, eps_l2,
     radius, radius_norm, seed, batch_size, plugins``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -110,7 +110,7 @@ def weakrobust_register_trainers() -> list[Spec]:
     (:class:`~art_weakrobust.protocols.Trainer`), and touches neither the held-out half nor the control group.
     Offered: ``eps, attacks, corruptions, weak_weight, seed, clean_budget, checkpoint_dir, plugins``.
     """
-    raise NotImplementedError
+    return []
 
 
 @hookspec
@@ -121,4 +121,4 @@ def weakrobust_register_reporters() -> list[Spec]:
     (:class:`~art_weakrobust.protocols.Reporter`), which gets everything that flowed
     (:class:`~art_weakrobust.results.Records`). It opens no run directory and imports neither torch nor ART.
     """
-    raise NotImplementedError
+    return []
