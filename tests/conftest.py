@@ -1,0 +1,20 @@
+"""Fixtures that every box's tests may use; keep it small."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets and checkpoints; the test is skipped where there is none."""
+    root = os.environ.get("ART_WEAKROBUST_DATA")
+    if not root:
+        pytest.skip("ART_WEAKROBUST_DATA is not set: no real data sets and checkpoints on this machine")
+    path = Path(root)
+    if not path.is_dir():
+        pytest.fail(f"ART_WEAKROBUST_DATA={root} is not a folder")
+    return path
