@@ -92,9 +92,7 @@ class StoredCorruption(Protocol):
 class Validator(Protocol):
     """Validates an estimator on named sets of samples, per perturbation type."""
 
-    def validate(
-        self, estimator: Estimator, sets: Mapping[str, tuple[Dataset, np.ndarray]], over: Map
-    ) -> Validation:
+    def validate(self, estimator: Estimator, sets: Mapping[str, tuple[Dataset, np.ndarray]], over: Map) -> Validation:
         """Return one verdict a sample x perturbation.
 
         :param sets: name of the set -> data set and sample ids.
@@ -108,7 +106,9 @@ class Trainer(Protocol):
 
     finetuning: Finetuning
 
-    def fit(self, x: Any, y: np.ndarray | None = None, nb_epochs: int = 3, batch_size: int = 128, **kwargs: Any) -> None:
+    def fit(
+        self, x: Any, y: np.ndarray | None = None, nb_epochs: int = 3, batch_size: int = 128, **kwargs: Any
+    ) -> None:
         """Fine-tune in place on ``x`` (an array with labels ``y``, or a :class:`Dataset`)."""
         ...
 

@@ -227,7 +227,9 @@ class WeakSet:
     def weights(self) -> dict[int, float]:
         """Return sample id -> weight of the tune half."""
         role, weight = column(self.table, "role"), column(self.table, "weight")
-        return {int(i): float(w) for i, w, r in zip(column(self.table, "index"), weight, role, strict=True) if r == "tune"}
+        return {
+            int(i): float(w) for i, w, r in zip(column(self.table, "index"), weight, role, strict=True) if r == "tune"
+        }
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame."""
