@@ -17,7 +17,7 @@ Estimator: TypeAlias = Any
 """An ART-compatible estimator (``art.estimators.BaseEstimator``); named loosely, since this layer imports no ART."""
 
 ChunkFunction: TypeAlias = Callable[[Estimator, Samples], Table]
-"""Samples in, table out, one or more rows a sample; pure. What it needs beside the estimator is a small frozen dataclass."""
+"""Samples in, table out, one or more rows a sample; pure. What it needs beside the estimator is a frozen dataclass."""
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class Scorer(Protocol):
     """Scores the local robustness of every sample; sees the whole set, so that it can rank between rounds."""
 
     def __call__(self, estimator: Estimator, data: Dataset, over: Map) -> Scores:
-        """Return one row a sample with at least ``index`` and ``score``; optionally ``found`` and what else it knows."""
+        """Return one row a sample with at least ``index`` and ``score``; optionally ``found`` and what else is known."""
         ...
 
 

@@ -50,7 +50,7 @@ SCORES = pa.schema(
 WEAK_SET = pa.schema(
     [("index", pa.int64()), ("reason", _TEXT), ("kind", _TEXT), ("weight", pa.float32()), ("role", _TEXT)]
 )
-"""One row a chosen sample. ``role`` is ``tune``, ``held_out`` or ``control``; ``reason`` is ``score``, ``margin`` or ``control``."""
+"""One row a chosen sample. ``role``: tune | held_out | control; ``reason``: score | margin | control."""
 
 TYPES = pa.schema(
     [
@@ -63,7 +63,7 @@ TYPES = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""One row a perturbation type. ``family``: clean | noise | attacks | corruptions; ``origin``: generated | stored; ``norm``: 1 | 2 | inf."""
+"""One row a type. ``family``: clean | noise | attacks | corruptions; ``origin``: generated | stored; ``norm``: 1 | 2 | inf."""
 
 VALIDATION = pa.schema(
     [
@@ -98,7 +98,7 @@ SAMPLES = pa.schema(
         ("p_neighbor_after", pa.list_(pa.float32())),
     ]
 )
-"""What the report shows of the weakest samples: pixels as uint8 bytes in (c, h, w) order, probabilities before and after."""
+"""What the report shows of the weakest samples: pixels as uint8 bytes in (c, h, w) order, and probabilities."""
 
 
 def conform(table: Table, schema: pa.Schema) -> Table:
@@ -314,7 +314,7 @@ class Finetuning:
         return cls(**values)
 
     def trained(self, kind: PerturbationType) -> bool:
-        """Say whether training drew this type: an attack counts if one of its norm was drawn, a stored set's type if its corruption was."""
+        """Say whether training drew this type: for an attack one of its norm, for a stored set's type its corruption."""
         if kind.family == "attacks":
             return kind.type in self.drawn or (kind.norm is not None and kind.norm in self.norms)
         return kind.type in self.drawn or kind.type.rsplit("/", 1)[-1] in self.drawn

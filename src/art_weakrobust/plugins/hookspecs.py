@@ -84,7 +84,8 @@ def weakrobust_register_corruptions() -> list[Spec]:
     The target is itself the corruption: ``(x, ids, severity, seed) -> x`` on float32 (n, c, h, w) in [0, 1], any
     device, severity 1 to 5; the randomness of a sample is a function of (seed, id, severity) alone. With ``many=True``
     the target is called as ``target(argument, **options)`` and returns a mapping type -> corruption (or
-    :class:`~art_weakrobust.protocols.StoredCorruption`). Facts shown: ``group``, ``source``, ``constants``, ``min_size``.
+    :class:`~art_weakrobust.protocols.StoredCorruption`). Facts shown: ``group``, ``source``, ``constants`` and
+    ``min_size``.
     """
     return []
 

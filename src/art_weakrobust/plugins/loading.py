@@ -96,7 +96,7 @@ def load(source: Source, host: pluggy.PluginManager) -> list[tuple[str, Spec]]:
     except (pluggy.PluginValidationError, ValueError) as error:
         raise PluginError(_one_line(error)) from error
     try:
-        return [pair for name in HOOKS for pair in _call(host, source.key, plugin, name)]
+        return [pair for name in HOOKS for pair in _call(host, source.key, name)]
     except BaseException:
         host.unregister(name=source.key)
         raise
@@ -153,7 +153,7 @@ def _check_names(plugin: Any) -> None:
             raise PluginError(f"has {name!r} without @hookimpl (from art_weakrobust import hookimpl)")
 
 
-def _call(host: pluggy.PluginManager, key: str, plugin: Any, name: str) -> Iterator[tuple[str, Spec]]:
+def _call(host: pluggy.PluginManager, key: str, name: str) -> Iterator[tuple[str, Spec]]:
     for implementation in getattr(host.hook, name).get_hookimpls():
         if implementation.plugin_name != key:
             continue
