@@ -60,7 +60,7 @@ class Scorer(Protocol):
     """Scores the local robustness of every sample; sees the whole set, so that it can rank between rounds."""
 
     def __call__(self, estimator: Estimator, data: Dataset, over: Map) -> Scores:
-        """Return one row a sample with at least ``index`` and ``score``; optionally ``found`` and what else is known."""
+        """Return one row a sample with at least ``index`` and ``score``; optionally ``found`` and more."""
         ...
 
 

@@ -1,0 +1,144 @@
+"""The schemas of the rows: arrow tables that can be conformed and merged.
+
+A table may carry more columns than its schema names (a third party's scorer knows more, say); it never carries fewer
+once it has passed :func:`conform`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError
+
+Table: TypeAlias = pa.Table
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+SCORES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("path", _TEXT),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("correct", pa.bool_()),
+        ("status", _TEXT),
+        ("scorer", _TEXT),
+        ("score", pa.float64()),
+        ("margin", pa.float32()),
+        ("neighbor_margin", pa.float32()),
+        ("worst_neighbor", pa.int32()),
+        ("first_order_distance", pa.float32()),
+        ("misprediction_score", pa.float64()),
+        ("flips", pa.int32()),
+        ("neighbors", pa.int32()),
+        ("fooled", pa.bool_()),
+        ("found", pa.bool_()),
+        ("perturbation_norm", pa.float32()),
+        ("adversarial_distance", pa.float32()),
+        ("certified_radius", pa.float32()),
+    ]
+)
+"""One row a sample. ``status`` is ``ok``, ``misclassified`` (score NaN) or ``error: …``; higher ``score`` is weaker."""
+
+WEAK_SET = pa.schema(
+    [("index", pa.int64()), ("reason", _TEXT), ("kind", _TEXT), ("weight", pa.float32()), ("role", _TEXT)]
+)
+"""One row a chosen sample. ``role``: tune | held_out | control; ``reason``: score | margin | control."""
+
+TYPES = pa.schema(
+    [
+        ("type", pa.string()),
+        ("family", pa.string()),
+        ("group", pa.string()),
+        ("origin", pa.string()),
+        ("norm", pa.string()),
+        ("eps", pa.float64()),
+        ("source", pa.string()),
+    ]
+)
+"""One row a perturbation type. ``family``: clean | noise | attacks | corruptions; ``origin``: generated | stored;
+``norm``: 1 | 2 | inf."""
+
+VALIDATION = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("set", _TEXT),
+        ("phase", _TEXT),
+        ("type", _TEXT),
+        ("severity", pa.int8()),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("correct", pa.bool_()),
+        ("perturbation_norm", pa.float32()),
+        ("queries", pa.int32()),
+        ("status", _TEXT),
+        ("broken_by", _TEXT),
+    ]
+)
+"""One row a sample x perturbation. ``status``: ok | misclassified (clean, so not attacked) | over_budget | error: …;
+``correct`` is null where the verdict is unknown."""
+
+SAMPLES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("rank", pa.int32()),
+        ("shape", pa.list_(pa.int32())),
+        ("original", pa.binary()),
+        ("neighbor", pa.binary()),
+        ("adversarial", pa.binary()),
+        ("p_original_before", pa.list_(pa.float32())),
+        ("p_neighbor_before", pa.list_(pa.float32())),
+        ("p_original_after", pa.list_(pa.float32())),
+        ("p_neighbor_after", pa.list_(pa.float32())),
+    ]
+)
+"""What the report shows of the weakest samples: pixels as uint8 bytes in (c, h, w) order, and probabilities."""
+
+
+def conform(table: Table, schema: pa.Schema) -> Table:
+    """Return ``table`` with every column of ``schema`` in its order and type; missing ones are null, others follow.
+
+    :raises DataError: where a column cannot be cast.
+    """
+    columns: dict[str, Any] = {}
+    for column in schema:
+        if column.name in table.column_names:
+            values = table.column(column.name)
+            try:
+                columns[column.name] = _cast(values, column.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise DataError(f"column {column.name!r} is {values.type}, expected {column.type}: {error}") from error
+        else:
+            columns[column.name] = pa.nulls(table.num_rows, column.type)
+    columns |= {name: table.column(name) for name in table.column_names if name not in columns}
+    return pa.table(columns).replace_schema_metadata(None)
+
+
+def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if values.type == target:
+        return values
+    if pa.types.is_dictionary(target):
+        return values.cast(pa.string()).dictionary_encode()
+    return values.cast(target)
+
+
+def merge(tables: Iterable[Table]) -> Table:
+    """Join parts of one table, in their order; columns missing in some are null there.
+
+    :raises DataError: for no parts at all.
+    """
+    parts = list(tables)
+    if not parts:
+        raise DataError("there are no parts to merge: not a single row was made")
+    return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def column(table: Table, name: str) -> np.ndarray:
+    """Return a column as numpy: text as objects, null numbers as NaN, null booleans in an object array."""
+    values = table.column(name)
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string())
+    return np.asarray(values.to_numpy(zero_copy_only=False))
