@@ -1,10 +1,10 @@
 """Random numbers that are a function of (seed, sample id, index, lane) alone.
 
 A lane is the position of a value within a sample. Every value is an avalanche hash of its key in int32 arithmetic,
-which wraps around alike on every device: the numbers are bitwise the same for any batch size, order, device and thread count,
-and no generator has a state. The mixer is ``lowbias32`` (Wellons, https://nullprogram.com/blog/2018/07/31/), whose
-multipliers and shifts were searched for the least avalanche bias; ids and seeds enter as two 32-bit keys, so that two
-samples share a stream with probability 2^-64.
+which wraps around alike on every device: the numbers are bitwise the same for any batch size, order, device and number
+of threads, and no generator has a state. The mixer is ``lowbias32`` (Wellons,
+https://nullprogram.com/blog/2018/07/31/), whose multipliers and shifts were searched for the least avalanche bias; ids
+and seeds enter as two 32-bit keys, so that two samples share a stream with probability 2^-64.
 """
 
 from __future__ import annotations

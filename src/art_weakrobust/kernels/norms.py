@@ -33,10 +33,7 @@ def lp_norm(delta: Tensor, norm: float) -> Tensor:
     norm = parse_norm(norm)
     if norm == float("inf"):
         return flat.abs().amax(1)
-    if norm == 1.0:
-        return flat.abs().sum(1, dtype=torch.float64).to(delta.dtype)
-    wide = flat.to(torch.float64)
-    return (wide * wide).sum(1).sqrt().to(delta.dtype)
+    return torch.linalg.vector_norm(flat, norm, dim=1, dtype=torch.float64).to(delta.dtype)
 
 
 def dual_norm(grad: Tensor, norm: float) -> Tensor:
