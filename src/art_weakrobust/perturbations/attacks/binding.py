@@ -1,0 +1,99 @@
+"""An attack attacks the model it is judged on: factories are called with it, ready-made ART objects are rebound to it.
+
+Rebinding builds the object anew from what it holds (catalogue.py says how for each class), so that the user's own
+object stays as it was and the new one is what a fresh constructor call would give. What cannot be rebound is an error,
+never a silent transfer attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from art.attacks import EvasionAttack
+from art.exceptions import EstimatorError
+
+from ...errors import AttackError, UserError
+from ...estimators.judge import module_of
+from ...protocols import Estimator
+from .catalogue import row_of, used
+
+
+def bind(attack: EvasionAttack | Callable[[Estimator], EvasionAttack], estimator: Estimator) -> EvasionAttack:
+    """Return an attack on ``estimator``.
+
+    :param attack: a factory ``estimator -> EvasionAttack`` (a class, a ``functools.partial``, a function), or a
+        ready-made ART attack, which is rebound and not altered.
+    :raises AttackError: where the estimator lacks what the attack needs, the factory fails or gives something else, the
+        attack is targeted, or a ready-made attack has no row in the catalogue.
+    """
+    name = describe(attack)
+    try:
+        bound = rebind(attack, estimator) if isinstance(attack, EvasionAttack) else attack(estimator)
+    except UserError:
+        raise
+    except EstimatorError as error:
+        raise AttackError(
+            f"attack {name} cannot attack a {type(estimator).__name__}: it needs {_needs(attack)}; "
+            f"leave it out, or use an estimator that gives it"
+        ) from error
+    except Exception as error:
+        raise AttackError(f"attack {name} cannot be built on the estimator: {type(error).__name__}: {error}") from error
+    if not isinstance(bound, EvasionAttack):
+        raise AttackError(f"attack factory {name} returned a {type(bound).__name__}, expected an art EvasionAttack")
+    if not _attacks(bound, estimator):
+        raise AttackError(
+            f"attack factory {name} returned an attack on another estimator: build it on the one it is called with"
+        )
+    if bound.targeted:
+        raise AttackError(f"attack {name} is targeted, but y are the labels here: build it with targeted=False")
+    return bound
+
+
+def rebind(attack: EvasionAttack, estimator: Estimator) -> EvasionAttack:
+    """Return a new attack on ``estimator`` with all that a ready-made one was set to; its summary writer is left out.
+
+    The values are those that the attack really uses: PGD and BIM read their inner ``_attack``, so that
+    ``attack.eps = v``, which changes nothing in ART, changes nothing here either; ``set_params`` does.
+
+    :raises AttackError: for a class without a row in the catalogue.
+    """
+    row = row_of(type(attack))
+    if row is None:
+        raise AttackError(
+            f"a ready-made {type(attack).__name__} cannot be rebound to another estimator: hand in a factory, as in "
+            f"functools.partial({type(attack).__name__}, ...)"
+        )
+    holder = used(attack)
+    if getattr(holder, "random_eps", False):
+        raise AttackError(
+            f"a ready-made {type(attack).__name__} with random_eps=True overwrites its eps when it runs: "
+            f"hand in a factory, as in functools.partial({type(attack).__name__}, eps=..., random_eps=True)"
+        )
+    values = {name: getattr(holder, name) for name in row.arguments}
+    bound: EvasionAttack = type(attack)(**{row.estimator_argument: estimator}, **values)
+    later = {name: getattr(holder, name) for name in row.settings}
+    if later:
+        bound.set_params(**later)
+    return bound
+
+
+def describe(attack: Any) -> str:
+    """Return how an attack or a factory is called in messages."""
+    target = getattr(attack, "func", attack)
+    return str(getattr(target, "__name__", None) or type(target).__name__)
+
+
+def _attacks(attack: EvasionAttack, estimator: Estimator) -> bool:
+    """Say whether an attack is on this estimator: the object itself, or a clone around the very same module."""
+    if attack.estimator is estimator:
+        return True
+    module = module_of(attack.estimator)
+    return module is not None and module is module_of(estimator)
+
+
+def _needs(attack: Any) -> str:
+    requirements = getattr(getattr(attack, "func", attack), "_estimator_requirements", None) or ()
+    named = [" or ".join(k.__name__ for k in r) if isinstance(r, tuple) else r.__name__ for r in requirements]
+    words = {"LossGradientsMixin": "loss gradients", "ClassGradientsMixin": "class gradients"}
+    return ", ".join(words[name] for name in named if name in words) or ", ".join(named) or "what it does not give"
