@@ -1,0 +1,5 @@
+"""Make ``python -m art_weakrobust.cli`` the same as ``art-weakrobust``."""
+
+from . import main
+
+main()

@@ -1,0 +1,82 @@
+"""What a person sees: progress, tables, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..pipeline.progress import Progress
+
+
+@contextmanager
+def told(*, debug: bool) -> Iterator[None]:
+    """Turn an error into one line on standard error and an exit status; the traceback only with ``--debug``."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on where it stopped", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except UserError as error:
+        if debug:
+            raise
+        _fail(" ".join(str(error).split()), error.exit_code)
+    except Exception as error:  # the last line of defence: told with its type, whole with --debug
+        if debug:
+            raise
+        text = " ".join(str(error).split())
+        _fail(f"{type(error).__name__}: {text}"[:2000] + " (--debug shows where)", 1)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
+    """Yield a callback that draws bars with rate and remaining time on standard error; None when quiet."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    class Rate(TextColumn):
+        """Samples a second."""
+
+        def render(self, task: Any) -> Any:
+            from rich.text import Text
+
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="dim")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(""), TimeElapsedColumn())
+    bars = Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    with bars:
+        yield show
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print a mapping as JSON to standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_text(text: str, *, quiet: bool) -> None:
+    """Print text to standard output, unless quiet."""
+    if not quiet:
+        print(text)

@@ -1,0 +1,123 @@
+"""What a user asked for, and how a command's options are made of :class:`~art_weakrobust.pipeline.options.Options`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Optional
+
+import typer
+
+from ..pipeline.options import Options, flag, from_toml, shown
+from .console import told
+
+_PANELS = {
+    "model": "Model",
+    "data": "Data",
+    "score": "Scoring",
+    "select": "Selection",
+    "validate": "Validation",
+    "finetune": "Fine-tuning",
+    "report": "Report",
+}
+_WRITTEN_AS_TEXT = ("radius", "radius_norm", "eps", "eps_l2")
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a command.
+
+    :param given: the options that were written, on the command line or in the config file; flags win.
+    :param out: the run directory.
+    :param force: redo what stands there with other options.
+    :param plugins: modules named with ``--plugin``.
+    :param third_party: whether installed plugins of others are loaded.
+    :param quiet: no progress, no table.
+    :param json: print JSON to standard output.
+    """
+
+    given: dict[str, Any]
+    out: Path
+    force: bool = False
+    plugins: tuple[str, ...] = ()
+    third_party: bool = True
+    quiet: bool = False
+    json: bool = False
+
+
+def command(
+    app: typer.Typer, name: str, run: Callable[[Request], None], stages: tuple[str, ...], *, out: str = "run"
+) -> None:
+    """Add a command that takes the options of ``stages`` and the common ones, and hands ``run`` a :class:`Request`."""
+
+    def callback(**values: Any) -> None:
+        debug = bool(values.pop("debug", None))
+        with told(debug=debug):
+            run(_request(values, stages, out))
+
+    parameters = [*_stage_parameters(stages), *_common_parameters(out)]
+    callback.__name__ = name
+    callback.__doc__ = inspect.getdoc(run)
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(name)(callback)
+
+
+def _request(values: dict[str, Any], stages: tuple[str, ...], out: str) -> Request:
+    config = values.pop("config", None)
+    written = {name: value for name, value in values.items() if value is not None}
+    table = from_toml(config) if config is not None else {}
+    own = {f.name for f in fields(Options) if f.metadata["stage"] in stages}
+    given = {name: value for name, value in {**table, **written}.items() if name in own}
+    common = {name: value for name, value in {**table, **written}.items() if name not in own}
+    plugin = common.get("plugin") or ()
+    return Request(
+        given,
+        Path(common.get("out", out)),
+        bool(common.get("force", False)),
+        (plugin,) if isinstance(plugin, str) else tuple(plugin),
+        not common.get("no_plugins", False),
+        bool(common.get("quiet", False)),
+        bool(common.get("json", False)),
+    )
+
+
+def _stage_parameters(stages: tuple[str, ...]) -> list[inspect.Parameter]:
+    default = Options()
+    parameters = []
+    for f in (f for f in fields(Options) if f.metadata["stage"] in stages):
+        base = str(f.type).split(" | ")[0]
+        kind = str if f.name in _WRITTEN_AS_TEXT else _TYPES[base]
+        written = "8/255" if f.name == "radius" else "2/255" if f.name == "eps" else shown(getattr(default, f.name))
+        names = f"--{flag(f.name)}/--no-{flag(f.name)}" if kind is bool else f"--{flag(f.name)}"
+        option = typer.Option(
+            None,
+            names,
+            help=f"{f.metadata['help']} Default: {written}.",
+            show_default=False,
+            rich_help_panel=_PANELS[f.metadata["stage"]],
+        )
+        parameters.append(_parameter(f.name, option, kind))
+    return parameters
+
+
+def _common_parameters(out: str) -> list[inspect.Parameter]:
+    rows: list[tuple[str, Any, str, str]] = [
+        ("out", Path, "--out", f"Run directory. Default: {out}."),
+        ("config", Path, "--config", "TOML file with any of these options by long name; flags win."),
+        ("force", bool, "--force", "Redo stages whose options differ from the run directory's."),
+        ("plugin", list[str], "--plugin", "Module with hooks, from the path or the current directory; repeatable."),
+        ("no_plugins", bool, "--no-plugins", "Load no installed plugins but our own."),
+        ("quiet", bool, "--quiet", "Print nothing but errors."),
+        ("json", bool, "--json", "Print the result as JSON."),
+        ("debug", bool, "--debug", "Show the traceback of an error."),
+    ]
+    return [_parameter(n, typer.Option(None, f, help=h, show_default=False), kind) for n, kind, f, h in rows]
+
+
+def _parameter(name: str, option: Any, kind: Any) -> inspect.Parameter:
+    # typer evaluates the annotation at run time and wants Optional, not `kind | None`, for generics
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045

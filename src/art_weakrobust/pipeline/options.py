@@ -1,0 +1,161 @@
+"""Every option of a run, once: name, default and meaning, for the command line, ``--config`` and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError, nearest
+from ..threat import parse_eps, parse_norm
+
+
+def _option(default: Any, help: str, stage: str) -> Any:
+    return field(default=default, metadata={"help": help, "stage": stage})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The resolved options of a run; field ``eps_l2`` is ``--eps-l2`` and ``eps_l2`` in a config file."""
+
+    model: str = _option("digits-cnn", "Model, as NAME or NAME:ARGUMENT; python:MODULE:FACTORY for your own.", "model")
+    weights: str | None = _option(None, "Weights file for the model: safetensors, or torch read weights_only.", "model")
+    mean: str | None = _option(None, "Channel means that the model expects, e.g. 0.485,0.456,0.406.", "model")
+    std: str | None = _option(None, "Channel standard deviations that the model expects.", "model")
+    estimator: str = _option("fast", "ART estimator to wrap the model in.", "model")
+    device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
+    dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
+    split: str = _option("train", "Split to score and to fine-tune on.", "data")
+    label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
+    limit: int | None = _option(None, "Score and fine-tune on the first N samples only.", "data")
+    test_limit: int | None = _option(None, "Validate on the first N test samples only.", "data")
+    batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
+    seed: int = _option(0, "Seed of every draw.", "data")
+    scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
+    radius: float = _option("8/255", "Radius of the sampled neighborhood.", "score")
+    radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
+    neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
+    quantise: bool = _option(False, "Round neighbors to 8 bits, as REVa's reference code does.", "score")
+    include_misclassified: bool = _option(False, "Score samples that are wrong when clean as well.", "score")
+    fraction: float = _option(0.1, "Share of the clean-correct samples that becomes the weak set.", "select")
+    top_k: int | None = _option(None, "Size of the weak set, in place of --fraction.", "select")
+    threshold: float | None = _option(None, "Least score of a weak sample, in place of --fraction.", "select")
+    per_class: int | None = _option(None, "At most N weak samples of each class.", "select")
+    fill: bool = _option(False, "Fill up by least margin where too few neighborhoods hold an error.", "select")
+    validator: str = _option("weakrobust", "Validator.", "validate")
+    attacks: str = _option("fgm,pgd,pgd@2", "Attacks, as NAME[@1|2|inf][:key=value...],...; '' for none.", "validate")
+    eps: float = _option("2/255", "Budget of Linf attacks.", "validate")
+    eps_l2: float = _option(0.5, "Budget of L2 attacks.", "validate")
+    corruptions: str = _option(
+        "gaussian_noise,shot_noise,brightness,contrast,defocus_blur,pixelate", "Corruptions; '' for none.", "validate"
+    )
+    severities: str = _option("1,2,3,4,5", "Severities of the corruptions.", "validate")
+    trainer: str = _option("weakrobust", "Trainer.", "finetune")
+    nb_epochs: int = _option(3, "Epochs of fine-tuning.", "finetune")
+    weak_weight: float = _option(2.0, "How much likelier the weak tune half is drawn; 1: control arm.", "finetune")
+    clean_budget: float | None = _option(
+        None, "Points of clean accuracy that may be lost; picks the most robust network within it.", "finetune"
+    )
+    reporter: str = _option("html", "Reporter.", "report")
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "radius", parse_eps(self.radius, "radius"))
+        set_(self, "eps", parse_eps(self.eps, "eps"))
+        set_(self, "eps_l2", parse_eps(self.eps_l2, "eps-l2"))
+        set_(self, "radius_norm", parse_norm(self.radius_norm))
+        for name, least in (("neighbors", 1), ("batch_size", 1), ("nb_epochs", 1), ("limit", 1), ("test_limit", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
+        if self.radius <= 0:
+            raise UsageError(f"--radius {self.radius:g} has to be above zero")
+        if not 0 < self.fraction <= 1:
+            raise UsageError(f"--fraction {self.fraction:g} has to be above 0 and at most 1")
+        if self.weak_weight <= 0:
+            raise UsageError(f"--weak-weight {self.weak_weight:g} has to be above zero")
+        if self.clean_budget is not None and self.clean_budget < 0:
+            raise UsageError(f"--clean-budget {self.clean_budget:g} has to be zero or more points")
+        self.severity_numbers()
+
+    def severity_numbers(self) -> tuple[int, ...]:
+        """Return the severities as sorted integers.
+
+        :raises UsageError: where one is not 1 to 5.
+        """
+        parts = [part.strip() for part in str(self.severities).split(",") if part.strip()]
+        if not parts or any(part not in {"1", "2", "3", "4", "5"} for part in parts):
+            raise UsageError(f"--severities {self.severities!r} has to list numbers from 1 to 5, as in 1,3,5")
+        return tuple(sorted({int(part) for part in parts}))
+
+    def of(self, *stages: str) -> dict[str, Any]:
+        """Return the options of some stages (``model``, ``data``, ``score``, …) as plain values."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.metadata["stage"] in stages}
+
+    def changed(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults."""
+        default = Options()
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != getattr(default, f.name)}
+
+    def with_(self, values: Mapping[str, Any]) -> Options:
+        """Return a copy with some options replaced.
+
+        :raises UsageError: for a name that is no option (nearest names shown), or a value out of range.
+        """
+        names = [f.name for f in fields(self)]
+        for name in values:
+            if name not in names:
+                raise UsageError(f"unknown option {flag(name)!r}{nearest(name, names)}")
+        return replace(self, **{name: _typed(name, value) for name, value in values.items()})
+
+
+def flag(name: str) -> str:
+    """Return the long name of an option on the command line."""
+    return name.replace("_", "-")
+
+
+def shown(value: Any) -> str:
+    """Return a value as ``--help`` and error messages show it."""
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) or "''"
+
+
+def from_toml(path: Path) -> dict[str, Any]:
+    """Return the options of a ``--config`` file: long names (``eps-l2`` or ``eps_l2``) at the top level.
+
+    :raises UsageError: where the file cannot be read as TOML, or a key is no option.
+    """
+    import tomllib
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    known = {f.name for f in fields(Options)} | {"out", "plugin", "no_plugins", "force", "quiet", "json"}
+    options: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise UsageError(f"--config {path}: unknown key {key!r}{nearest(name, sorted(known))}")
+        listed = isinstance(value, list) and name != "plugin"
+        options[name] = ",".join(map(str, value)) if listed else value
+    return options
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Check the type of a value from a config file or a manifest; budgets and norms are parsed by :class:`Options`."""
+    kind = str(next(f.type for f in fields(Options) if f.name == name))
+    allowed: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int, str)}
+    base = kind.split(" | ")[0]
+    wrong_bool = isinstance(value, bool) and base != "bool"
+    if value is None and "None" in kind:
+        return None
+    if wrong_bool or not isinstance(value, allowed[base]):
+        raise UsageError(f"option {flag(name)!r} is {value!r}, expected {kind.replace(' | None', '')}")
+    if base == "float" and isinstance(value, str) and name not in ("radius", "eps", "eps_l2", "radius_norm"):
+        raise UsageError(f"option {flag(name)!r} is {value!r}, expected a number")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return "inf" if value == float("inf") else value
