@@ -48,13 +48,14 @@ class ArrayDataset(ImageDataset):
         self._path_of = None if paths is None else tuple(paths)
 
     def fingerprint(self) -> str:
-        """Hash shape, type, all labels and the bytes of the images: all of them up to 4,096, else as many, evenly spread."""
+        """Hash shape, type, all labels and the bytes of the images (of 4,096, evenly spread, where there are more)."""
         rows = np.unique(np.linspace(0, len(self) - 1, min(len(self), _SAMPLED)).astype(np.int64))
         return digest(f"{self._x.dtype.str}{self._x.shape}", self._labels, self._x[rows])
 
     def _images(self, ids: np.ndarray) -> np.ndarray:
-        x = self._x[ids]
-        return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+        x = np.asarray(self._x[ids])
+        scale = np.float32(255 if x.dtype == np.uint8 else 1)
+        return x.astype(np.float32, copy=False) / scale
 
     def _paths(self, ids: np.ndarray) -> tuple[str, ...] | None:
         return None if self._path_of is None else tuple(self._path_of[i] for i in ids)

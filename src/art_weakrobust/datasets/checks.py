@@ -137,8 +137,8 @@ def sample_ids(ids: np.ndarray | Sequence[int], count: int, where: str) -> np.nd
 def split(name: str, known: Sequence[str], where: str) -> str:
     """Return the name of a split that the data set has."""
     if name not in known:
-        have = ", ".join(known) or "none"
-        raise DataError(f"{where} has no split {name!r}{nearest(str(name), tuple(known))} It has: {have}")
+        hint = nearest(str(name), tuple(known)) or ";"
+        raise DataError(f"{where} has no split {name!r}{hint} it has: {', '.join(known) or 'none'}")
     return name
 
 

@@ -48,7 +48,8 @@ def open_image(data: bytes | None, where: str) -> Image.Image:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{where} claims {width}x{height} pixels, more than {MAX_PIXELS}: a decompression bomb, not decoded; remove it"
+            f"{where} claims {width}x{height} pixels, more than {MAX_PIXELS}: "
+            "a decompression bomb, not decoded; remove it"
         )
     if image.mode.split(";")[0] in _DEEP:
         raise DataError(f"{where} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")

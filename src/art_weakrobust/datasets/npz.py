@@ -1,0 +1,84 @@
+"""Arrays ``x_train, y_train, x_test, y_test`` in one npz file; stored ones are mapped, compressed ones are read."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+import zlib
+from os import SEEK_CUR
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from ..errors import DataError
+from . import checks
+from .arrays import ArrayDataset
+from .downloads import mistaken_for
+
+_LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field end it
+_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
+
+
+def npz(argument: str, *, split: str = "train") -> ArrayDataset:
+    """Return the arrays of a split: x (n, c, h, w), floats in [0, 1] or uint8, which is divided by 255; y as in ART.
+
+    Nothing is unpickled. Arrays that ``numpy.savez`` wrote stay on disk until a batch is taken; those of
+    ``numpy.savez_compressed`` are read into memory, the asked split alone. An array
+    ``class_names`` of text is read where there is one.
+
+    :param argument: path of the file.
+    :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``.
+    :raises DataError: where the file or an array is not what it should be.
+    """
+    path = checks.existing(argument, "npz")
+    name = f"npz:{argument} ({split})"
+    try:
+        if mistake := mistaken_for(path):
+            raise DataError(f"npz: {argument!r} {mistake}")
+        with zipfile.ZipFile(path) as archive:
+            arrays = {Path(item.filename).stem: item for item in archive.infolist() if item.filename.endswith(".npy")}
+            _has_split(set(arrays), split, argument)
+            x, y = (_array(path, archive, arrays[f"{axis}_{split}"]) for axis in "xy")
+            names = _array(path, archive, arrays["class_names"]) if "class_names" in arrays else ()
+    except _DAMAGED as error:
+        raise DataError(f"npz: {argument!r} cannot be read as npz: {error}; write it again with numpy.savez") from error
+    return ArrayDataset(x, y, class_names=[str(name) for name in names], name=name, allow_bytes=True)
+
+
+def _has_split(arrays: set[str], split: str, argument: str) -> None:
+    words = sorted({name[2:] for name in arrays if name.startswith("x_") and f"y_{name[2:]}" in arrays})
+    if not words:
+        have = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(f"npz: {argument!r} needs arrays x_train, y_train, x_test, y_test; it holds: {have}")
+    checks.split(split, words, f"npz:{argument}")
+
+
+def _array(path: Path, archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> np.ndarray:
+    """Map an array that is stored as it is; read one that is compressed."""
+    if item.compress_type != zipfile.ZIP_STORED:
+        with archive.open(item) as file:
+            _header(file, item)
+        with archive.open(item) as file:
+            return np.asarray(npy.read_array(file, allow_pickle=False))
+    with path.open("rb") as raw:
+        raw.seek(item.header_offset)
+        raw.seek(sum(_LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))), SEEK_CUR)
+        shape, fortran, dtype = _header(raw, item)
+        return np.memmap(path, dtype, "r", raw.tell(), shape, "F" if fortran else "C")
+
+
+def _header(file: IO[bytes], item: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array and compare it with the size of the data before anything is allocated for them."""
+    start = file.tell()
+    read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(f"{item.filename} would have to be unpickled, which would run code")
+    if 0 in shape:
+        raise ValueError(f"{item.filename} is empty: its shape is {shape}")
+    if file.tell() - start + math.prod(shape) * dtype.itemsize != item.file_size:
+        raise ValueError(f"{item.filename} is cut short, or its header is wrong")
+    return shape, fortran, dtype

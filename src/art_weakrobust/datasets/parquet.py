@@ -1,0 +1,178 @@
+"""Images in parquet files of the Hugging Face layout: read by row group, decoded when they are taken.
+
+The image column is ``img`` or ``image``: ``struct<bytes, path>``, or plain bytes. The label column is ``label`` or
+``fine_label``. Class names come from the Hugging Face metadata of the schema, where they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import DataError, nearest
+from . import checks, images
+from .base import ImageDataset, digest
+from .shards import CACHE_BYTES, Shards, find_shards
+
+_IMAGE_COLUMNS = ("img", "image")
+_LABEL_COLUMNS = ("label", "fine_label")
+_PEEK = 100  # images whose headers say whether the set is grey or in colour
+
+
+def parquet(argument: str, *, split: str = "train", label_column: str | None = None) -> ParquetImages:
+    """Return the images of a split of a folder of ``train-*``/``test-*`` parquet files, or of one file.
+
+    :param argument: path of the folder or file.
+    :param split: ``train``, ``test`` or ``validation``; see :func:`~art_weakrobust.datasets.shards.find_shards`.
+    :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
+    :raises DataError: where a path, file, column, label or image is not what it should be.
+    """
+    path = checks.existing(argument, "parquet")
+    where = f"parquet:{argument} ({split})"
+    return ParquetImages(find_shards(path, split, where), where, label_column=label_column)
+
+
+class ParquetImages(ImageDataset):
+    """Images and labels in parquet files.
+
+    All images have to be of the size of the first. The set is grey where the first 100 images all are, otherwise RGB,
+    and every image is converted to that (:func:`~art_weakrobust.datasets.images.pixels`). At most ``cache_bytes`` of
+    encoded row groups stay in memory, so that random batches are fast; pixels are decoded for the batch alone.
+
+    :param files: in the order of the ids.
+    :param name: how messages call the set.
+    :param label_column: None looks for ``label``, then ``fine_label``.
+    """
+
+    def __init__(
+        self, files: list[Path], name: str, *, label_column: str | None = None, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self._shards = Shards(files, name, cache_bytes)
+        _same_columns(self._shards)
+        self._image_column = _image_column(self._shards.schema, name)
+        labels = _label_column(self._shards.schema, label_column, name)
+        if len(self._shards) == 0:
+            raise DataError(f"{name} holds no rows; at least one image is needed")
+        names = _class_names(self._shards.notes, labels)
+        y = _labels(self._shards.column(labels), f"column {labels!r} of {name}", len(names) or None)
+        self._grey, shape = self._peek(name)
+        super().__init__(name, y, shape, class_names=names)
+
+    def fingerprint(self) -> str:
+        """Hash file names, sizes, row counts, footers (with sizes and statistics of all columns) and labels."""
+        return digest(*self._shards.facts(), self.labels())
+
+    def _peek(self, name: str) -> tuple[bool, tuple[int, int, int]]:
+        ids = np.arange(min(_PEEK, len(self._shards)))
+        first = [images.open_image(data, f"sample {i} of {name}") for i, data in enumerate(self._encoded(ids))]
+        width, height = first[0].size
+        _one_size({i: image.size for i, image in enumerate(first)}, (width, height), name)
+        grey = all(images.is_grey(image) for image in first)
+        return grey, (1 if grey else 3, height, width)
+
+    def _images(self, ids: np.ndarray) -> np.ndarray:
+        channels, height, width = self.input_shape
+        pixels = np.empty((len(ids), channels, height, width), np.uint8)
+        sizes: dict[int, tuple[int, int]] = {}
+        for row, data in enumerate(self._encoded(ids)):
+            where = f"sample {ids[row]} of {self.name}"
+            image = images.open_image(data, where)
+            if image.size == (width, height):
+                pixels[row] = images.pixels(image, self._grey, where)
+            else:
+                sizes[int(ids[row])] = image.size
+        _one_size(sizes, (width, height), self.name)
+        return pixels.astype(np.float32) / np.float32(255)
+
+    def _encoded(self, ids: np.ndarray) -> list[bytes | None]:
+        return self._values(ids, "bytes")
+
+    def _paths(self, ids: np.ndarray) -> tuple[str, ...] | None:
+        column = self._shards.schema.field(self._image_column).type
+        if not pa.types.is_struct(column) or column.get_field_index("path") < 0:
+            return None
+        return tuple(path or "" for path in self._values(ids, "path"))
+
+    def _values(self, ids: np.ndarray, field: str) -> list[Any]:
+        values: list[Any] = [None] * len(ids)
+        for positions, column in self._shards.rows(ids, self._image_column):
+            part = pc.struct_field(column, field) if pa.types.is_struct(column.type) else column
+            for position, value in zip(positions.tolist(), part.to_pylist(), strict=True):
+                values[position] = value
+        return values
+
+
+def _same_columns(shards: Shards) -> None:
+    for file, schema in zip(shards.files, shards.schemas, strict=True):
+        if not schema.equals(shards.schema):
+            raise DataError(
+                f"{shards.where}: {file.name!r} has other columns than {shards.files[0].name!r} "
+                f"({_columns(schema)}, not {_columns(shards.schema)}); keep the shards of one set together"
+            )
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+
+
+def _image_column(schema: pa.Schema, where: str) -> str:
+    for name in _IMAGE_COLUMNS:
+        if name in schema.names:
+            kind = schema.field(name).type
+            if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+                kind = kind.field("bytes").type
+            if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+                return name
+            raise DataError(
+                f"{where}: column {name!r} is {schema.field(name).type}, "
+                "expected struct<bytes, path> or bytes of PNG or JPEG"
+            )
+    raise DataError(
+        f"{where} has no image column {' or '.join(map(repr, _IMAGE_COLUMNS))}; its columns are: {_columns(schema)}"
+    )
+
+
+def _label_column(schema: pa.Schema, wanted: str | None, where: str) -> str:
+    candidates = (wanted,) if wanted else _LABEL_COLUMNS
+    name = next((name for name in candidates if name in schema.names), None)
+    if name is None:
+        hint = nearest(wanted, schema.names) if wanted else ""
+        raise DataError(
+            f"{where} has no label column {' or '.join(map(repr, candidates))}{hint or ';'} "
+            f"its columns are: {_columns(schema)}; name the one that holds the labels with --label-column"
+        )
+    return name
+
+
+def _labels(column: pa.ChunkedArray, where: str, nb_classes: int | None) -> np.ndarray:
+    if column.null_count:
+        missing = int(pc.index(pc.is_null(column), True).as_py())
+        raise DataError(f"{where} has no label at sample {missing}; every image needs one")
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise DataError(f"{where} holds {column.type}, expected whole numbers: class indices from 0")
+    return checks.labels(column.to_numpy(), len(column), where, nb_classes)
+
+
+def _class_names(notes: Mapping[bytes, bytes], label_column: str) -> tuple[str, ...]:
+    """Names are a courtesy: metadata that cannot be read as Hugging Face writes them give none."""
+    try:
+        features = json.loads(notes[b"huggingface"])["info"]["features"]
+        names = features[label_column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+
+
+def _one_size(sizes: dict[int, tuple[int, int]], size: tuple[int, int], where: str) -> None:
+    others = [f"sample {i} is {w}x{h}" for i, (w, h) in sizes.items() if (w, h) != size]
+    if others:
+        raise DataError(
+            f"{where}: images of mixed size: {', '.join(others[:3])}, expected {size[0]}x{size[1]} as the first; "
+            "resize them in the data"
+        )

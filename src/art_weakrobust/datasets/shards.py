@@ -1,0 +1,173 @@
+"""Parquet files of one split, in order, as one long table: which they are, and reading them by row group."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import DataError, nearest
+from .downloads import mistaken_for
+
+CACHE_BYTES = 256 * 2**20
+"""Encoded row groups kept for random access: all of CIFAR, a small part of ImageNet."""
+
+_SPLITS = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test", "validation", "valid", "val"),
+}
+_SHARD = re.compile(r"(?P<split>[A-Za-z]+)(?:-(?P<number>\d+)(?:-of-(?P<count>\d+))?.*)?\.parquet\Z")
+
+
+def find_shards(path: Path, split: str, where: str) -> list[Path]:
+    """Return the files of a split, sorted by name.
+
+    In a folder they are ``SPLIT-*.parquet`` or ``SPLIT.parquet``; ``test`` is ``validation-*`` where there is no
+    ``test-*``, since many sets keep their test labels to themselves. A single file is the split that its name says,
+    otherwise ``train``: one file never serves as training and test set both.
+
+    :raises DataError: where there are none, or some of ``-of-NNNNN`` are missing.
+    """
+    if path.is_file():
+        return [_single(path, split, where)]
+    by_word: dict[str, list[Path]] = {}
+    for file in sorted(path.iterdir()):
+        if (match := _SHARD.match(file.name)) and file.is_file():
+            by_word.setdefault(match["split"].lower(), []).append(file)
+    word = next((word for word in _SPLITS.get(split, (split,)) if word in by_word), None)
+    if word is None:
+        raise DataError(f"{where}: no {split}-*.parquet in {str(path)!r}{_instead(path, split, by_word)}")
+    _complete(by_word[word], where)
+    return by_word[word]
+
+
+def _single(path: Path, split: str, where: str) -> Path:
+    match = _SHARD.match(path.name)
+    word = match["split"].lower() if match else ""
+    says = next((name for name in ("train", "test", "validation") if word in _SPLITS[name]), "train")
+    if split != says and word not in _SPLITS.get(split, ()):
+        raise DataError(
+            f"{where}: {path.name!r} is one file and counts as the split {says!r}, {split!r} was asked for; "
+            "put train-*.parquet and test-*.parquet in one folder and name the folder, or use --split"
+        )
+    return path
+
+
+def _instead(path: Path, split: str, by_word: dict[str, list[Path]]) -> str:
+    if by_word:
+        return f"{nearest(split, tuple(by_word)) or ';'} it has the splits: {', '.join(sorted(by_word))}"
+    inside = sorted({file.parent.relative_to(path).as_posix() for file in path.glob("*/*.parquet")})
+    return f"; name the folder that holds them: {', '.join(inside)}" if inside else "; it holds no such parquet files"
+
+
+def _complete(files: Sequence[Path], where: str) -> None:
+    """A missing shard would quietly shift every id behind it."""
+    named = [match for file in files if (match := _SHARD.match(file.name)) and match["count"]]
+    counts = {match["count"] for match in named}
+    if len(counts) > 1:
+        raise DataError(
+            f"{where}: {files[0].parent.name!r} mixes shards of {' and of '.join(sorted(counts))}; keep one set"
+        )
+    have = {int(match["number"]) for match in named}
+    if named and len(have) != (count := int(named[0]["count"])):
+        missing = sorted(set(range(count)) - have)[:3]
+        raise DataError(f"{where}: shards {missing} of {count} are missing beside {files[0].name!r}; download them")
+
+
+class Shards:
+    """The rows of several parquet files; row groups are read when a row is asked for, the last ones are kept.
+
+    :param files: in order.
+    :param where: how messages call the set.
+    :raises DataError: for a file that is no parquet file, or is damaged.
+    """
+
+    def __init__(self, files: Sequence[Path], where: str, cache_bytes: int = CACHE_BYTES) -> None:
+        self.where = where
+        self.files = tuple(files)
+        self._metadata = [_footer(file, where) for file in self.files]
+        self.schemas = [meta.schema.to_arrow_schema() for meta in self._metadata]
+        self._groups = [(f, g) for f, meta in enumerate(self._metadata) for g in range(meta.num_row_groups)]
+        rows = [self._metadata[f].row_group(g).num_rows for f, g in self._groups]
+        self._ends = np.cumsum(rows, dtype=np.int64)
+        self._cache: OrderedDict[tuple[int, str], pa.ChunkedArray] = OrderedDict()
+        self._cache_bytes = cache_bytes
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the first file."""
+        return self.schemas[0]
+
+    @property
+    def notes(self) -> Mapping[bytes, bytes]:
+        """The key-value metadata of the first file."""
+        return self._metadata[0].metadata or {}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one whole column of all files; the others are not read."""
+        parts = [self._read(number, name) for number in range(len(self._groups))]
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=self.schema.field(name).type)
+
+    def rows(self, ids: np.ndarray, name: str) -> Iterator[tuple[np.ndarray, pa.ChunkedArray]]:
+        """Yield, a row group at a time, the positions in ``ids`` of its rows, and their values of a column."""
+        group_of = np.searchsorted(self._ends, ids, side="right")
+        for number in np.unique(group_of):
+            positions = np.flatnonzero(group_of == number)
+            start = self._ends[number - 1] if number else 0
+            yield positions, pc.take(self._cached(int(number), name), pa.array(ids[positions] - start))
+
+    def facts(self) -> list[bytes | str]:
+        """Return what tells one set of files from another at little cost: names, sizes, row counts, footers."""
+        parts: list[bytes | str] = []
+        for file, meta in zip(self.files, self._metadata, strict=True):
+            size = file.stat().st_size
+            with file.open("rb") as opened:
+                opened.seek(size - 8 - meta.serialized_size)
+                parts += [f"{file.name} {size} {meta.num_rows}", opened.read(meta.serialized_size)]
+        return parts
+
+    def _cached(self, number: int, name: str) -> pa.ChunkedArray:
+        key = (number, name)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        self._cache[key] = self._read(number, name)
+        while len(self._cache) > 1 and sum(column.nbytes for column in self._cache.values()) > self._cache_bytes:
+            self._cache.popitem(last=False)
+        return self._cache[key]
+
+    def _read(self, number: int, name: str) -> pa.ChunkedArray:
+        file, group = self._groups[number]
+        try:
+            with pq.ParquetFile(self.files[file], metadata=self._metadata[file]) as opened:
+                return opened.read_row_group(group, columns=[name]).column(name)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise DataError(
+                f"{self.where}: row group {group} of {self.files[file].name!r} cannot be read: {_line(error)}; "
+                "the file is damaged, download it again"
+            ) from error
+
+
+def _footer(file: Path, where: str) -> pq.FileMetaData:
+    try:
+        if mistake := mistaken_for(file):
+            raise DataError(f"{where}: {file.name!r} {mistake}")
+        return pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{where}: {file.name!r} is no parquet file, or cut short: {_line(error)}; download it again"
+        ) from error
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")
