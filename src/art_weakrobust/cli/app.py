@@ -14,19 +14,19 @@ def build() -> typer.Typer:
     """Return the application."""
     app = typer.Typer(
         name="art-weakrobust",
-        help="Find where a classifier is weak, validate it there, mend it, and prove on untouched data what that changed.",
+        help="Find where a classifier is weak, validate it there, mend it, and prove on untouched data what changed.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=True)(_version)
-    command(app, "demo", demo.demo, ("finetune",), out="demo")
+    command(app, "demo", demo.demo, _ALL, out="demo")
     command(app, "run", run.run, _ALL)
     command(app, "score", score.score, ("model", "data", "score"))
-    command(app, "select", select.select, ("select",))
-    command(app, "validate", validate.validate, ("model", "validate"))
-    command(app, "finetune", finetune.finetune, ("model", "finetune"))
+    command(app, "select", select.select, ("model", "data", "select"))
+    command(app, "validate", validate.validate, ("model", "data", "validate"))
+    command(app, "finetune", finetune.finetune, ("model", "data", "finetune"))
     command(app, "report", report.report, ("report",))
     app.command("plugins")(plugins.plugins)
     return app

@@ -8,7 +8,7 @@ from .request import Request
 from .street import drive
 
 _DEMO = {"radius": 0.25, "eps": 0.1, "eps_l2": 1.0, "nb_epochs": 6}
-"""Eight-pixel digits are far apart: at these radii at least a tenth of them flips, at those for photographs none does."""
+"""Eight-pixel digits are far apart: here at least a tenth of them flips, at the radii of photographs none does."""
 
 
 def demo(request: Request) -> None:

@@ -29,7 +29,7 @@ class Options:
     split: str = _option("train", "Split to score and to fine-tune on.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
     limit: int | None = _option(None, "Score and fine-tune on the first N samples only.", "data")
-    test_limit: int | None = _option(None, "Validate on the first N test samples only.", "data")
+    test_limit: int | None = _option(None, "Validate on the first N test samples only.", "validate")
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
@@ -117,6 +117,8 @@ def flag(name: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as ``--help`` and error messages show it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) or "''"
 
 
