@@ -1,9 +1,10 @@
 """What is known of ART's attacks, in one table, and our own names for the three that every run starts from.
 
-To add an attack, add a row: its class name, the name under which we register it, which constructor arguments make a copy
-of it (``arguments``) and which of its ``attack_params`` are no constructor arguments and have to be set afterwards
-(``settings``). ``tests/perturbations/test_attacks_binding.py`` then holds a rebound object's output equal to that of a
-freshly built one. Leave an attack out whose copy cannot be made that way: without a row a ready-made object is refused.
+To add an attack, add a row: its class name, the name under which it is registered (plugin.py says of that name what
+group and source it has), which constructor arguments make a copy of it (``arguments``), and which of its
+``attack_params`` are no constructor arguments and have to be set afterwards (``settings``).
+``tests/perturbations/test_attacks_binding.py`` then holds a rebound object's output equal to that of a freshly built
+one. Leave out an attack that cannot be copied that way: without a row, a ready-made object is refused.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ class Row:
     """What is known of one class of ART's attacks.
 
     :param name: the registered name, before the norm.
-    :param group: what it works with: ``gradient``, ``score`` or ``decision``.
-    :param source: the paper.
     :param arguments: constructor arguments that are read off a ready-made object to build it on another estimator.
     :param settings: attributes that ``set_params`` takes and the constructor does not.
     :param estimator_argument: how the constructor calls the estimator.
@@ -41,8 +40,6 @@ class Row:
     """
 
     name: str
-    group: str
-    source: str
     arguments: tuple[str, ...]
     settings: tuple[str, ...] = ()
     estimator_argument: str = "estimator"
@@ -53,23 +50,13 @@ class Row:
 _FGM = ("eps", "eps_step", "targeted", "batch_size", "norm", "num_random_init")
 _BIM = ("eps", "eps_step", "targeted", "batch_size", "max_iter", "verbose")
 _PGD = (*_BIM, "norm", "num_random_init", "decay")
-_PGD_ROW = Row("pgd", "gradient", "https://arxiv.org/abs/1706.06083", _PGD, few_step=True, step=STEP)
+_PGD_ROW = Row("pgd", _PGD, few_step=True, step=STEP)
 
 CATALOGUE: Mapping[str, Row] = MappingProxyType(
     {
-        "FastGradientMethod": Row(
-            "fgm", "gradient", "https://arxiv.org/abs/1412.6572", (*_FGM, "minimal"), few_step=True, step=STEP
-        ),
+        "FastGradientMethod": Row("fgm", (*_FGM, "minimal"), few_step=True, step=STEP),
         # BIM is a PGD whose constructor knows neither norm, restarts nor momentum; set_params does.
-        "BasicIterativeMethod": Row(
-            "bim",
-            "gradient",
-            "https://arxiv.org/abs/1607.02533",
-            _BIM,
-            ("norm", "num_random_init", "decay"),
-            few_step=True,
-            step=STEP,
-        ),
+        "BasicIterativeMethod": Row("bim", _BIM, ("norm", "num_random_init", "decay"), few_step=True, step=STEP),
         "ProjectedGradientDescent": _PGD_ROW,
         "ProjectedGradientDescentPyTorch": _PGD_ROW,
         "ProjectedGradientDescentNumpy": _PGD_ROW,
@@ -79,7 +66,7 @@ CATALOGUE: Mapping[str, Row] = MappingProxyType(
 
 
 def row_of(kind: type) -> Row | None:
-    """Return the row of a class of ART's own; None for any other, a subclass of one included: it may do other things."""
+    """Return the row of a class of ART's own; None for any other: a subclass of one may do other things."""
     return CATALOGUE.get(kind.__name__) if kind.__module__.startswith("art.attacks.") else None
 
 

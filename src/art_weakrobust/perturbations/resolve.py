@@ -1,0 +1,256 @@
+"""From what users hand in (names, factories, classes, ready-made objects) to types with a name and a budget."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
+
+from art.attacks import EvasionAttack
+
+from ..errors import AttackError, UsageError
+from ..plugins.manager import AttackFactory, Manager
+from ..plugins.reference import Reference, split_argument, split_list
+from ..protocols import Estimator, StoredCorruption
+from ..results import PerturbationType
+from ..threat import ThreatModel, norm_key, norm_suffix, parse_norm
+from .attacks.binding import bind, describe
+from .attacks.catalogue import budget_of, name_of, row_of
+from .types import AttackType, CorruptionType
+
+Budgets = Mapping[str, Any]
+"""What the run offers by norm: ``eps`` for Linf, ``eps_l2`` for L2; L1 has no default."""
+
+
+def resolve_attacks(
+    attacks: Iterable[Any] | Mapping[str, Any] | str | None,
+    manager: Manager,
+    *,
+    estimator: Estimator,
+    eps: float | str | None = 2 / 255,
+    eps_l2: float | str | None = 0.5,
+    seed: int = 0,
+    batch_size: int = 256,
+    craft: Any = None,
+) -> list[AttackType]:
+    """Return attacks with their names and budgets, each built once on ``estimator`` to see that it can be.
+
+    An entry is a name (``pgd@2:max_iter=50:eps=0.5``), a factory ``estimator -> EvasionAttack`` (which gets the
+    estimator alone), an attack class, a ready-made attack of the catalogue, or an :class:`AttackType`. The budget is
+    what was written, otherwise ``eps`` or ``eps_l2`` by the norm. A class, or a partial of one, whose constructor takes
+    an ``eps`` that nobody wrote gets that budget handed: a constructor's default is nobody's budget.
+
+    :param attacks: a sequence, a mapping label -> entry, a comma-separated text, or None for none.
+    :param craft: training samples outside weak set, control and guard part, for attacks that need some.
+    :raises UsageError: for two attacks of one name, or one without a budget.
+    :raises AttackError: for an attack that cannot be built on the estimator.
+    """
+    offered = {"eps": eps, "eps_l2": eps_l2, "seed": seed, "batch_size": batch_size, "craft": craft}
+    types = [
+        attack_type(entry, estimator, label=label, manager=manager, offered=offered)
+        for label, entry in _labelled(attacks, "attacks")
+    ]
+    return _distinct(types, "attacks")
+
+
+def attack_type(
+    entry: Any,
+    estimator: Estimator,
+    *,
+    label: str | None = None,
+    manager: Manager | None = None,
+    offered: Budgets | None = None,
+) -> AttackType:
+    """Return one attack with its name and budget; parameters and errors are those of :func:`resolve_attacks`.
+
+    :param label: its name; otherwise the registered or catalogue's name and its norm, as in ``pgd-linf``.
+    :param manager: needed for an entry that is a name.
+    :param offered: ``eps``, ``eps_l2``, and for names ``seed``, ``batch_size``, ``craft``.
+    """
+    if isinstance(entry, AttackType):
+        return entry if label is None else _renamed(entry, label)
+    if isinstance(entry, str):
+        if manager is None:
+            raise UsageError(f"attack {entry!r} is a name, and no plugin host was given to look it up")
+        entry = AttackFactory(manager, Reference.parse(entry), dict(offered or {}))
+    if isinstance(entry, AttackFactory):
+        return _named_attack(entry, estimator, label)
+    if not isinstance(entry, EvasionAttack) and not callable(entry):
+        raise UsageError(
+            f"attacks: {entry!r} is a {type(entry).__name__}; expected a name, a factory estimator -> EvasionAttack, "
+            f"an attack class or a ready-made attack"
+        )
+    return _handed_attack(entry, estimator, label, manager, offered or {})
+
+
+def resolve_corruptions(
+    corruptions: Iterable[Any] | Mapping[str, Any] | str | None, manager: Manager, **options: Any
+) -> list[CorruptionType]:
+    """Return corruptions with their names.
+
+    An entry is a name, ``NAME:ARGUMENT`` for a plugin that gives many (``cifar10-c:ROOT``), a corruption
+    ``(x, ids, severity, seed) -> x``, a stored corruption, or a :class:`CorruptionType`.
+
+    :param corruptions: a sequence, a mapping label -> entry, a comma-separated text, or None for none.
+    :param options: what the run offers to a plugin that gives many.
+    :raises UsageError: for two corruptions of one name, or one without any.
+    """
+    entries = _labelled(corruptions, "corruptions")
+    types = [kind for label, entry in entries for kind in _corruption_types(label, entry, manager, options)]
+    return _distinct(types, "corruptions")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """An attack class, or a partial of one, with the budget that its user left to the run."""
+
+    target: Callable[..., EvasionAttack]
+    budget: Mapping[str, float]
+
+    def __call__(self, estimator: Estimator) -> EvasionAttack:
+        """Build the attack on ``estimator``."""
+        return self.target(estimator, **self.budget)
+
+    @property
+    def __name__(self) -> str:
+        return describe(self.target)
+
+
+def _named_attack(factory: AttackFactory, estimator: Estimator, label: str | None) -> AttackType:
+    reference = factory.reference
+    threat = ThreatModel(factory.norm, factory.eps)
+    built = bind(factory, estimator)
+    norm, _ = budget_of(built)
+    if norm is not None and norm != threat.norm:
+        raise AttackError(
+            f"attack {reference.name!r} was asked for L{norm_key(threat.norm)} and works in L{norm_key(norm)}: "
+            f"write {reference.name}@{norm_key(norm)}"
+        )
+    name = label or reference.label or f"{reference.name}-{norm_suffix(threat.norm)}"
+    return _made(name, factory, threat, built, factory.manager, reference.name)
+
+
+def _handed_attack(
+    entry: Any, estimator: Estimator, label: str | None, manager: Manager | None, offered: Budgets
+) -> AttackType:
+    factory = entry if isinstance(entry, EvasionAttack) else _completed(entry, offered)
+    built = bind(factory, estimator)
+    norm, eps = budget_of(built)
+    norm = inf if norm is None else norm
+    name = label or f"{name_of(type(built))}-{norm_suffix(norm)}"
+    threat = ThreatModel(norm, _budget(norm, offered, name) if eps is None else eps)
+    return _made(name, functools.partial(bind, entry) if factory is entry else factory, threat, built, manager, None)
+
+
+def _completed(entry: Callable[..., EvasionAttack], offered: Budgets) -> Callable[..., EvasionAttack]:
+    target, written = (entry.func, entry.keywords) if isinstance(entry, functools.partial) else (entry, {})
+    if not (isinstance(target, type) and issubclass(target, EvasionAttack)):
+        return entry
+    parameters = inspect.signature(target).parameters
+    if "eps" not in parameters or "eps" in written:
+        return entry
+    norm = parse_norm(written.get("norm", parameters["norm"].default if "norm" in parameters else inf))
+    eps = _budget(norm, offered, describe(target))
+    row = row_of(target)
+    steps = {} if row is None or row.step is None or "eps_step" in written else {"eps_step": (eps or 1.0) * row.step}
+    return Completed(entry, {"eps": eps, **steps})
+
+
+def _budget(norm: float, offered: Budgets, name: str) -> float:
+    key = {"inf": "eps", "2": "eps_l2"}.get(norm_key(norm))
+    if key is None or offered.get(key) is None:
+        raise UsageError(f"attack {name!r} has no budget in L{norm_key(norm)}: write its eps")
+    return ThreatModel(norm, offered[key]).eps
+
+
+def _made(
+    name: str, factory: Any, threat: ThreatModel, built: EvasionAttack, manager: Manager | None, registered: str | None
+) -> AttackType:
+    row = row_of(type(built))
+    known = registered or (row.name if row else None)
+    facts = manager.find("attack", known).spec.facts if manager is not None and known in manager.names("attack") else {}
+    info = PerturbationType(
+        type=name,
+        family="attacks",
+        group=str(facts.get("group", "")),
+        norm=norm_key(threat.norm),
+        eps=threat.eps,
+        source=str(facts.get("source", "")),
+    )
+    return AttackType(info, factory, threat, few_step=bool(row and row.few_step))
+
+
+def _corruption_types(label: str | None, entry: Any, manager: Manager, options: Budgets) -> Iterator[CorruptionType]:
+    if isinstance(entry, CorruptionType):
+        yield entry if label is None else _renamed(entry, label)
+        return
+    if not isinstance(entry, str):
+        yield _corruption_type(label or _own_name(entry), entry, {})
+        return
+    name, argument = split_argument(entry)
+    spec = manager.find("corruption", name).spec
+    if not spec.many:
+        if argument:
+            raise UsageError(f"corruption {entry!r}: {name!r} takes nothing after the colon; write {name}")
+        yield _corruption_type(label or name, manager.make("corruption", name), spec.facts)
+        return
+    for key, corruption in manager.make("corruption", name, argument, offered=options).items():
+        kind = key if label is None else f"{label}/{key.rsplit('/', 1)[-1]}"
+        yield _corruption_type(kind, corruption, spec.facts)
+
+
+def _corruption_type(name: str, corruption: Any, facts: Mapping[str, Any]) -> CorruptionType:
+    stored = isinstance(corruption, StoredCorruption)
+    if not stored and not callable(corruption):
+        raise UsageError(
+            f"corruptions: {name!r} is a {type(corruption).__name__}; expected a name, a function "
+            f"(x, ids, severity, seed) -> x or a stored corruption"
+        )
+    info = PerturbationType(
+        type=name,
+        family="corruptions",
+        group=str(facts.get("group", "")),
+        origin="stored" if stored else "generated",
+        source=str(facts.get("source", "")),
+    )
+    return CorruptionType(info, corruption)
+
+
+def _own_name(entry: Any) -> str:
+    name = describe(entry)
+    if not name.isidentifier():
+        raise UsageError(f"corruptions: {entry!r} has no name: hand in a mapping label -> corruption")
+    return name
+
+
+def _renamed(kind: Any, label: str) -> Any:
+    return replace(kind, info=replace(kind.info, type=label))
+
+
+def _labelled(entries: Any, argument: str) -> list[tuple[str | None, Any]]:
+    if entries is None:
+        return []
+    if isinstance(entries, str):
+        entries = split_list(entries)
+    if isinstance(entries, Mapping):
+        for label in entries:
+            if not isinstance(label, str) or not label.strip():
+                raise UsageError(f"{argument}: label {label!r} has to be text that is not empty")
+        return list(entries.items())
+    if not isinstance(entries, Iterable):
+        raise UsageError(f"{argument} {entries!r} has to be a sequence, or a mapping label -> thing: write [...]")
+    return [(None, entry) for entry in entries]
+
+
+def _distinct(types: list[Any], argument: str) -> list[Any]:
+    names = [kind.name for kind in types]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"{argument}: two are named {twice[0]!r}; write label= behind one (name:label=other), "
+            f"or hand in a mapping label -> thing"
+        )
+    return types
