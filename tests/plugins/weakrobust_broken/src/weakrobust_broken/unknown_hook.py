@@ -1,0 +1,8 @@
+"""Misspells a hook."""
+
+from art_weakrobust import hookimpl
+
+
+@hookimpl
+def weakrobust_register_scorer():
+    return []

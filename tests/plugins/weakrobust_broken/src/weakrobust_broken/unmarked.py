@@ -1,0 +1,5 @@
+"""Forgets the marker."""
+
+
+def weakrobust_register_scorers():
+    return []

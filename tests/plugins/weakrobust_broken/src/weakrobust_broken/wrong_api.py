@@ -1,0 +1,3 @@
+"""Was written for hooks that do not exist yet."""
+
+ART_WEAKROBUST_API = 99
