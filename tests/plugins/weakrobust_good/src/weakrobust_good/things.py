@@ -5,15 +5,15 @@ import signal
 
 import numpy as np
 import pyarrow as pa
-from art.attacks.evasion import ProjectedGradientDescent  # noqa: F401 - a heavy import, as real plugins have
 from art.attacks.attack import EvasionAttack
+from art.attacks.evasion import ProjectedGradientDescent  # noqa: F401 - a heavy import, as real plugins have
 from art.estimators import BaseEstimator
 
 from art_weakrobust.results import PerturbationType, Scores, Validation
 
 
 class Darken(EvasionAttack):
-    attack_params = [*EvasionAttack.attack_params, "norm", "eps"]
+    attack_params = [*EvasionAttack.attack_params, "norm", "eps"]  # noqa: RUF012 - as ART has it
     _estimator_requirements = (BaseEstimator,)
 
     def __init__(self, estimator, norm=np.inf, eps=0.1):
