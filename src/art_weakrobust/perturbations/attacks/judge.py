@@ -85,6 +85,11 @@ def verdicts(logits: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return prediction, correct, status
 
 
+def error_status(error: Exception) -> str:
+    """Return the status of samples for which something crashed: ``error: Type: message``, one line."""
+    return f"error: {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+
+
 def attack_samples(
     attack_type: AttackType, estimator: Estimator, samples: Samples, *, seed: int = 0, batch_size: int = 256
 ) -> AttackResult:
@@ -159,7 +164,7 @@ def _generate(attack_type: AttackType, estimator: Estimator, samples: Samples, s
         except UserError:
             raise
         except Exception as error:  # not swallowed: it is the verdict's status, and the verdict is unknown
-            return f"error: {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+            return error_status(error)
     if not isinstance(returned, np.ndarray) or returned.shape != samples.x.shape:
         shape = getattr(returned, "shape", type(returned).__name__)
         return f"error: the attack returned {shape}, expected an array of {samples.x.shape}"
@@ -167,6 +172,11 @@ def _generate(attack_type: AttackType, estimator: Estimator, samples: Samples, s
         return f"error: the attack returned an array of {returned.dtype}, expected numbers"
     with np.errstate(over="ignore"):
         return returned.astype(np.float32)
+
+
+def distance(x_adv: np.ndarray, x: np.ndarray, norm: float) -> np.ndarray:
+    """Return ``||x_adv - x||_norm`` of every sample, float64 (n,), computed in float64."""
+    return np.linalg.norm((x_adv.astype(np.float64) - x).reshape(len(x), -1), ord=norm, axis=1)
 
 
 def hold(x_adv: np.ndarray, x: np.ndarray, threat: ThreatModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -178,13 +188,12 @@ def hold(x_adv: np.ndarray, x: np.ndarray, threat: ThreatModel) -> tuple[np.ndar
         and whether they were outside, bool (n,).
     """
     low, high = threat.clip_values
-    flat = (x_adv.astype(np.float64) - x.astype(np.float64)).reshape(len(x), -1)
-    norm = np.linalg.norm(flat, ord=threat.norm, axis=1)
+    norm = distance(x_adv, x, threat.norm)
     excess = norm > threat.eps * (1 + RELATIVE_TOLERANCE) + ABSOLUTE_TOLERANCE
     outside = ((x_adv < low - ABSOLUTE_TOLERANCE) | (x_adv > high + ABSOLUTE_TOLERANCE)).any(axis=(1, 2, 3))
     held = x_adv.copy()
     if excess.any():
-        delta = torch.from_numpy(flat[excess].reshape(-1, *x.shape[1:]))
+        delta = torch.from_numpy(x_adv[excess].astype(np.float64) - x[excess])
         held[excess] = x[excess] + project(delta, threat.norm, threat.eps).numpy()
     # Clipping comes last: x lies inside the range, so it moves no coordinate away from x and keeps the budget.
     return np.clip(held, low, high), norm, excess | outside
