@@ -8,7 +8,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..threat import parse_norm
 from . import keyed
-from .norms import lp_norm, per_sample
+from .norms import lp_norm, per_sample, wide
 
 _LENGTH = 1 << 32  # added to the index for the draw of a distance: no neighbor has such a number
 
@@ -57,7 +57,7 @@ def ball(x: Tensor, ids: Tensor, index: int | Tensor, radius: float | Tensor, no
     if norm != 2.0:
         raise UsageError(f"radius_norm {norm:g} has no neighborhood here; use 2 or inf")
     direction = keyed.normal(ids, index, shape, seed)
-    u = keyed.uniform(ids, index + _LENGTH, (1,), seed)[:, 0].to(torch.float64).add_(2**-25)
+    u = keyed.uniform(ids, index + _LENGTH, (1,), seed)[:, 0].to(wide(x.device)).add_(2**-25)
     length = u.pow_(1 / max(shape.numel(), 1)).div_(lp_norm(direction, 2.0)).to(torch.float32)
     scale = per_sample(length * radius, direction)
     return direction.mul_(scale)

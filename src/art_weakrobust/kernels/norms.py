@@ -12,6 +12,11 @@ from ..threat import parse_norm
 _TINY = 1e-12
 
 
+def wide(device: torch.device) -> torch.dtype:
+    """Return the type to sum in, so that no batch size shows in float32: float64, which MPS does not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @overload
 def per_sample(value: Tensor, like: Tensor) -> Tensor: ...
 @overload
@@ -27,13 +32,14 @@ def lp_norm(delta: Tensor, norm: float) -> Tensor:
     """Return the Lp norm of every sample, (n,) in the type of ``delta``.
 
     :param delta: (n, ...).
-    :param norm: 1, 2 or ``inf``. L1 and L2 are summed in float64: neither the batch nor the device shows in float32.
+    :param norm: 1, 2 or ``inf``. L1 and L2 are summed in float64.
     """
     flat = delta.flatten(1) if delta.dim() > 1 else delta.unsqueeze(1)
     norm = parse_norm(norm)
     if norm == float("inf"):
         return flat.abs().amax(1)
-    return torch.linalg.vector_norm(flat, norm, dim=1, dtype=torch.float64).to(delta.dtype)
+    length: Tensor = torch.linalg.vector_norm(flat, norm, dim=1, dtype=wide(delta.device))
+    return length.to(delta.dtype)
 
 
 def dual_norm(grad: Tensor, norm: float) -> Tensor:
@@ -67,11 +73,12 @@ def project(delta: Tensor, norm: float, eps: float | Tensor) -> Tensor:
 
 
 def _project_l1(delta: Tensor, eps: float | Tensor) -> Tensor:
-    size = delta.flatten(1).abs()
+    flat = delta.flatten(1)
+    size = flat.abs().to(wide(delta.device))
     radius = torch.as_tensor(eps, dtype=size.dtype, device=size.device).expand(len(size)).unsqueeze(1)
     ordered = size.sort(1, descending=True).values
-    excess = ordered.cumsum(1, dtype=torch.float64).to(size.dtype) - radius
+    excess = ordered.cumsum(1) - radius
     rank = torch.arange(1, size.shape[1] + 1, device=size.device, dtype=size.dtype)
     last = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
     threshold = (excess.gather(1, last - 1) / last).clamp_min(0.0)
-    return (delta.flatten(1).sign() * (size - threshold).clamp_min(0.0)).view_as(delta)
+    return (flat.sign() * (size - threshold).clamp_min(0.0).to(delta.dtype)).view_as(delta)
