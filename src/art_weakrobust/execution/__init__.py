@@ -1,1 +1,1 @@
-"""The Maps: how work is cut, run, stored and resumed."""
+"""The Maps that run the street's work, chunk by chunk: :class:`.serial.SerialMap` in this process."""

@@ -1,0 +1,119 @@
+"""A run directory read back as the records that Python holds. It only reads, and imports nothing that a file names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+from ..results import Finetuning, PerturbationType, Records, Scores, Table, Validation, WeakSet, merge
+from .layout import FOLDERS, SCHEMAS
+from .manifest import RESERVED
+from .parts import Parts
+from .tables import ordered, read_parquet
+
+_PHASES = ("before", "after")
+
+
+def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
+    """Return everything that flowed. A stage that did not end is one that did not happen.
+
+    :param manifest: the run's, as :func:`.manifest.load` gives it.
+    :raises RunError: where a file of a stage that ended is missing or damaged.
+    """
+    done = {stage for stage, entry in manifest["stages"].items() if entry["status"] == "done"}
+    scores = rows_of(folder, "scores", "score") if "score" in done else None
+    before, after = (_validation(folder, phase) if phase in done else None for phase in _PHASES)
+    return Records(
+        scores=None if scores is None else Scores(scores),
+        weak_set=WeakSet(read_parquet(folder / "weak_set.parquet")) if "select" in done else None,
+        before=before,
+        after=after,
+        finetuning=_finetuning(folder) if "finetune" in done else None,
+        samples=_optional(folder / "samples.parquet"),
+        class_names=tuple(manifest.get("class_names", ())),
+        provenance=_provenance(manifest),
+        findings=_findings(folder),
+    )
+
+
+def rows_of(folder: Path, table: str, stage: str) -> Table | None:
+    """Return what a stage wrote of a table that is a folder, in its one order; None where it wrote no row.
+
+    One file for the whole table comes before parts: it is there only where the parts are not the table.
+    """
+    whole = folder / table / f"{stage}.parquet"
+    rows = read_parquet(whole) if whole.is_file() else Parts(folder / table, stage, SCHEMAS[table]).merged()
+    return None if rows is None else ordered(rows, FOLDERS[table])
+
+
+def stages_of(manifest: Mapping[str, Any], table: str) -> list[str]:
+    """Return the stages that ended and write this table."""
+    writers = ("score",) if table == "scores" else _PHASES
+    return [stage for stage in writers if manifest["stages"].get(stage, {}).get("status") == "done"]
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    :raises RunError: where it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing: the stage that writes it has to run first") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}); delete it and redo its stage with --force") from error
+
+
+def read_folder(folder: Path, manifest: Mapping[str, Any], table: str) -> Table:
+    """Return the rows of all stages that ended of a table that is a folder.
+
+    :raises RunError: where there are none.
+    """
+    found = [rows_of(folder, table, stage) for stage in stages_of(manifest, table)]
+    rows = [part for part in found if part is not None]
+    if not rows:
+        raise RunError(f"{folder} has no {table} yet: the stage that writes them has to run to its end first")
+    return merge(rows)
+
+
+def _validation(folder: Path, phase: str) -> Validation | None:
+    table = rows_of(folder, "validation", phase)
+    if table is None:
+        return None
+    types = tuple(PerturbationType(**row) for row in _types(folder))
+    present = set(table.column("type").unique().to_pylist())
+    return Validation(table, tuple(kind for kind in types if kind.type in present))
+
+
+def _types(folder: Path) -> list[dict[str, Any]]:
+    table = read_parquet(folder / "types.parquet").select(SCHEMAS["types"].names)
+    rows = table.to_pylist()
+    texts = ("type", "family", "group", "origin", "source")
+    return [{**row, **{name: row[name] or "" for name in texts}} for row in rows]
+
+
+def _finetuning(folder: Path) -> Finetuning | None:
+    path = folder / "training" / "finetuning.json"
+    return Finetuning.from_json(read_json(path)) if path.is_file() else None
+
+
+def _optional(path: Path) -> Table | None:
+    return read_parquet(path) if path.is_file() else None
+
+
+def _findings(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    path = folder / "findings.json"
+    found = read_json(path) if path.is_file() else []
+    return tuple(found.get("findings", ()) if isinstance(found, dict) else found)
+
+
+def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    told = {key: value for key, value in manifest.items() if key not in (*RESERVED, "class_names")}
+    stages = {
+        stage: {"status": entry["status"], **entry.get("facts", {})} for stage, entry in manifest["stages"].items()
+    }
+    return {**told, "stages": stages}
