@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, nearest
+from ..errors import DataError, UserError, nearest
 
 _SCAN = 1024  # images looked at together: bounds the memory that a check of an array on disk takes
 _CHANNELS = (1, 3, 4)
@@ -142,17 +142,20 @@ def split(name: str, known: Sequence[str], where: str) -> str:
     return name
 
 
-def existing(path: str | Path, where: str) -> Path:
-    """Return the path of a file or folder that exists; otherwise the nearest names beside it are shown."""
+def existing(path: str | Path, where: str, error: type[UserError] = DataError) -> Path:
+    """Return the path of a file or folder that exists; otherwise the nearest names beside it are shown.
+
+    :param error: what to raise: a :class:`~art_weakrobust.errors.ModelError` for weights, say.
+    """
     if not str(path).strip():
-        raise DataError(f"{where} needs a path, as in {where}:PATH")
+        raise error(f"{where} needs the path of a file or folder, none was given")
     found = Path(path).expanduser()
     try:
         if found.exists():
             return found
-        beside = sorted(item.name for item in found.parent.iterdir()) if found.parent.is_dir() else []
-    except OSError as error:
-        raise DataError(f"{where}: {str(path)!r} cannot be read: {error.strerror or error}") from error
-    if not found.parent.exists():
-        raise DataError(f"{where}: the folder {str(found.parent)!r} does not exist; correct the path")
-    raise DataError(f"{where}: {str(path)!r} does not exist{nearest(found.name, beside) or '; correct the path'}")
+        beside = sorted(item.name for item in found.parent.iterdir()) if found.parent.is_dir() else None
+    except (OSError, ValueError) as cause:
+        raise error(f"{where}: {str(path)!r} cannot be read: {getattr(cause, 'strerror', cause)}") from cause
+    if beside is None:
+        raise error(f"{where}: there is no folder {str(found.parent)!r} to hold {found.name!r}; correct the path")
+    raise error(f"{where}: {str(path)!r} does not exist{nearest(found.name, beside) or '; correct the path'}")

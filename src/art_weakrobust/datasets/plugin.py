@@ -13,21 +13,18 @@ def weakrobust_register_datasets() -> list[Spec]:
             "digits",
             "scikit-learn's 1,797 handwritten digits, 8x8 grey, one fixed train/test split: the embedded default",
             "art_weakrobust.datasets.digits:digits",
-            options=(),
             facts={"source": "UCI Optical Recognition of Handwritten Digits (Alpaydin, Kaynak, 1998), in scikit-learn"},
         ),
         Spec(
             "parquet",
             "PNG or JPEG images in parquet files of the Hugging Face layout: parquet:FOLDER or parquet:FILE",
             "art_weakrobust.datasets.parquet:parquet",
-            options=("label_column",),
             facts={"columns": "img or image: struct<bytes, path> or bytes; label or fine_label, or --label-column"},
         ),
         Spec(
             "npz",
             "arrays x_train, y_train, x_test, y_test in one npz file: npz:FILE",
             "art_weakrobust.datasets.npz:npz",
-            options=(),
             facts={"pixels": "(n, c, h, w); floats in [0, 1], or uint8, which is divided by 255"},
         ),
     ]
