@@ -40,6 +40,8 @@ class ArrayDataset(ImageDataset):
         x, y = _numpy(x, f"x of {name}"), _numpy(y, f"y of {name}")
         checks.image_array(x, f"x of {name}", allow_bytes=allow_bytes)
         classes = len(class_names) or (int(y.shape[1]) if y.ndim == 2 and y.shape[1] > 1 else None)
+        if y.ndim == 2 and y.shape[1] > 1 and classes != y.shape[1]:
+            raise DataError(f"y of {name} has {y.shape[1]} classes, class_names {classes}; give one name a class")
         labels = checks.labels(y, len(x), f"y of {name}", classes)
         if paths is not None and len(paths) != len(x):
             raise DataError(f"paths of {name} has {len(paths)} entries for {len(x)} images; every image needs one")

@@ -40,7 +40,6 @@ class ImageDataset(ABC):
         self.class_names = tuple(class_names)
         self.nb_classes = nb_classes or len(self.class_names) or int(labels.max()) + 1
         self._labels = labels
-        self._labels.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -49,8 +48,8 @@ class ImageDataset(ABC):
         return f"<{type(self).__name__} {self.name}: {len(self)} x {self.input_shape}, {self.nb_classes} classes>"
 
     def labels(self) -> np.ndarray:
-        """Return all labels, int64 (n,), read-only; no image is decoded."""
-        return self._labels
+        """Return all labels, int64 (n,); no image is decoded."""
+        return self._labels.copy()
 
     def take(self, ids: np.ndarray) -> Samples:
         """Return the samples of these ids, in this order, as one batch in memory: x float32 (n, c, h, w) in [0, 1].

@@ -15,6 +15,7 @@ from ..errors import DataError, UserError, nearest
 
 _SCAN = 1024  # images looked at together: bounds the memory that a check of an array on disk takes
 _CHANNELS = (1, 3, 4)
+_MOST_CLASSES = 10**6  # a stray label would otherwise ask for as many outputs
 
 
 def image_array(x: np.ndarray, where: str, *, allow_bytes: bool = False) -> None:
@@ -25,6 +26,8 @@ def image_array(x: np.ndarray, where: str, *, allow_bytes: bool = False) -> None
     """
     image_shape(x.shape, where)
     if allow_bytes and x.dtype == np.uint8:
+        if x.max() <= 1:
+            raise DataError(f"{where} is uint8 without a value above 1: it is read as 0 to 255; save it as float32")
         return
     if x.dtype.kind != "f":
         advice = (
@@ -114,6 +117,10 @@ def _label_range(y: np.ndarray, where: str, nb_classes: int | None) -> None:
             f"{where} holds the label {low} at sample {int(y.argmin())}, expected 0 or more; "
             "a split without labels cannot be judged, choose another"
         )
+    if nb_classes is None and high >= _MOST_CLASSES:
+        raise DataError(
+            f"{where} holds the label {high} at sample {int(y.argmax())}: no class index; correct the labels"
+        )
     if nb_classes is not None and high >= nb_classes:
         raise DataError(
             f"{where} holds the label {high} at sample {int(y.argmax())}, expected 0 to {nb_classes - 1} "
@@ -149,12 +156,12 @@ def existing(path: str | Path, where: str, error: type[UserError] = DataError) -
     """
     if not str(path).strip():
         raise error(f"{where} needs the path of a file or folder, none was given")
-    found = Path(path).expanduser()
     try:
+        found = Path(path).expanduser()
         if found.exists():
             return found
         beside = sorted(item.name for item in found.parent.iterdir()) if found.parent.is_dir() else None
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RuntimeError) as cause:
         raise error(f"{where}: {str(path)!r} cannot be read: {getattr(cause, 'strerror', cause)}") from cause
     if beside is None:
         raise error(f"{where}: there is no folder {str(found.parent)!r} to hold {found.name!r}; correct the path")

@@ -72,6 +72,7 @@ def pixels(image: Image.Image, grey: bool, where: str) -> np.ndarray:
     try:
         if image.mode != mode:
             image = image.convert(mode)
+        image.load()
         array = np.asarray(image)
     except _BROKEN as error:
         raise DataError(f"{where} is a broken image: {error}; replace or remove it") from error

@@ -19,7 +19,7 @@ from .arrays import ArrayDataset
 from .downloads import mistaken_for
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field end it
-_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
+_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, MemoryError)
 
 
 def npz(argument: str, *, split: str = "train") -> ArrayDataset:
@@ -45,7 +45,7 @@ def npz(argument: str, *, split: str = "train") -> ArrayDataset:
             names = _array(path, archive, arrays["class_names"]) if "class_names" in arrays else ()
     except _DAMAGED as error:
         raise DataError(f"npz: {argument!r} cannot be read as npz: {error}; write it again with numpy.savez") from error
-    return ArrayDataset(x, y, class_names=[str(name) for name in names], name=name, allow_bytes=True)
+    return ArrayDataset(x, y, class_names=[str(name) for name in np.ravel(names)], name=name, allow_bytes=True)
 
 
 def _has_split(arrays: set[str], split: str, argument: str) -> None:

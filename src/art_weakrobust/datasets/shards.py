@@ -38,7 +38,7 @@ def find_shards(path: Path, split: str, where: str) -> list[Path]:
     if path.is_file():
         return [_single(path, split, where)]
     by_word: dict[str, list[Path]] = {}
-    for file in sorted(path.iterdir()):
+    for file in _listed(path, where):
         if (match := _SHARD.match(file.name)) and file.is_file():
             by_word.setdefault(match["split"].lower(), []).append(file)
     word = next((word for word in _SPLITS.get(split, (split,)) if word in by_word), None)
@@ -46,6 +46,13 @@ def find_shards(path: Path, split: str, where: str) -> list[Path]:
         raise DataError(f"{where}: no {split}-*.parquet in {str(path)!r}{_instead(path, split, by_word)}")
     _complete(by_word[word], where)
     return by_word[word]
+
+
+def _listed(folder: Path, where: str) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{where}: the folder {str(folder)!r} cannot be read: {error.strerror or error}") from error
 
 
 def _single(path: Path, split: str, where: str) -> Path:
@@ -92,8 +99,9 @@ class Shards:
     def __init__(self, files: Sequence[Path], where: str, cache_bytes: int = CACHE_BYTES) -> None:
         self.where = where
         self.files = tuple(files)
-        self._metadata = [_footer(file, where) for file in self.files]
-        self.schemas = [meta.schema.to_arrow_schema() for meta in self._metadata]
+        footers = [_footer(file, where) for file in self.files]
+        self._metadata = [metadata for metadata, _ in footers]
+        self.schemas = [schema for _, schema in footers]
         self._groups = [(f, g) for f, meta in enumerate(self._metadata) for g in range(meta.num_row_groups)]
         rows = [self._metadata[f].row_group(g).num_rows for f, g in self._groups]
         self._ends = np.cumsum(rows, dtype=np.int64)
@@ -158,11 +166,12 @@ class Shards:
             ) from error
 
 
-def _footer(file: Path, where: str) -> pq.FileMetaData:
+def _footer(file: Path, where: str) -> tuple[pq.FileMetaData, pa.Schema]:
     try:
         if mistake := mistaken_for(file):
             raise DataError(f"{where}: {file.name!r} {mistake}")
-        return pq.read_metadata(file)
+        metadata = pq.read_metadata(file)
+        return metadata, metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{where}: {file.name!r} is no parquet file, or cut short: {_line(error)}; download it again"
