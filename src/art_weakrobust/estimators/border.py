@@ -1,0 +1,65 @@
+"""The border between NumPy and the device: float32 batches in, float32 logits out, a slice at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class LogitsOnly(nn.Module):
+    """What an ART classifier keeps as ``_model``: a list whose last item is the logits.
+
+    Unlike ART's wrapper it calls the module once, and so keeps alive no outputs of the children of an
+    ``nn.Sequential`` and respects a ``forward`` of its subclasses. Input is cast to the type of the module's
+    parameters and the logits to float32, so that bfloat16 and float64 modules can be asked as any other.
+
+    :param model: pixels in, logits out.
+    :raises TypeError: where it is no ``nn.Module``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model {type(model).__name__} must inherit from torch.nn.Module")
+        super().__init__()
+        self._model = model
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return ``[logits]``, float32."""
+        parameter = next(self._model.parameters(), None)
+        if parameter is not None and parameter.is_floating_point() and parameter.dtype != x.dtype:
+            x = x.to(parameter.dtype)
+        logits = self._model(x)
+        if isinstance(logits, Tensor) and logits.dtype != torch.float32:
+            logits = logits.float()
+        return [logits]
+
+    @property
+    def get_layers(self) -> list[str]:
+        """Names of the module's children; a property, and named so, because ART asks for it in this way."""
+        return list(self._model._modules)
+
+
+def float32_tensor(x: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """Return ``x`` as a float32 tensor on the device, part of no graph.
+
+    Always a copy: a module that works in place on its input must not reach the caller's array.
+    """
+    tensor = x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, dtype=np.float32, order="C"))
+    return tensor.to(device=device, dtype=torch.float32, copy=isinstance(x, Tensor))
+
+
+def stream(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: int, nb_classes: int) -> np.ndarray:
+    """Return the float32 logits (n, K) of ``x``, ``batch_size`` images at a time; (0, nb_classes) where it is empty.
+
+    :param forward: logits (b, K) of a slice of ``x``, on any device.
+    """
+    logits = np.empty((len(x), nb_classes), dtype=np.float32)
+    for start in range(0, len(x), batch_size):
+        part = forward(x[start : start + batch_size]).detach().cpu().numpy()
+        if start == 0 and part.shape[1] != nb_classes:
+            logits = np.empty((len(x), part.shape[1]), dtype=np.float32)
+        logits[start : start + batch_size] = part
+    return logits

@@ -1,0 +1,37 @@
+"""What a loss takes as labels, and how index or one-hot labels become that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def label_rules(loss: Any) -> tuple[bool, bool, bool]:
+    """Return whether ``loss`` takes reduced labels, as integers, or as probabilities; ART's own table."""
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return True, True, True
+    if isinstance(loss, nn.NLLLoss | nn.MultiMarginLoss):
+        return True, True, False
+    if isinstance(loss, nn.BCELoss | nn.BCEWithLogitsLoss):
+        return True, False, False
+    return False, False, False
+
+
+def label_tensor(y: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """Return labels of any kind as a tensor on the device; probabilities in float64 become float32."""
+    tensor = y.detach() if isinstance(y, Tensor) else torch.from_numpy(np.array(y))
+    tensor = tensor.to(device)
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
+
+
+def is_index(y: np.ndarray | Tensor) -> bool:
+    """Return whether labels are class numbers, (n,) or (n, 1), rather than one column a class."""
+    return y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
+
+
+def one_hot(y: Tensor, nb_classes: int) -> Tensor:
+    """Return index labels, (n,) or (n, 1), as float32 (n, nb_classes)."""
+    return nn.functional.one_hot(y.reshape(-1).long(), nb_classes).float()

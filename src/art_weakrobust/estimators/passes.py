@@ -1,0 +1,180 @@
+"""The half of ``FastPyTorchClassifier`` that needs no gradients: construction, forward passes, activations, copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
+from torch import Tensor, nn
+
+from .border import LogitsOnly, float32_tensor, stream
+from .labels import label_rules
+from .modes import evaluating, set_mode
+from .plan import BATCH_SIZE, arranged, device_for, plan_for
+
+
+class ForwardPasses(PyTorchClassifier):
+    """Construction and everything that only asks the model; parameters as in ``FastPyTorchClassifier``."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Any,
+        input_shape: tuple[int, ...],
+        nb_classes: int,
+        optimizer: torch.optim.Optimizer | None = None,
+        use_amp: bool = False,
+        opt_level: str = "O1",
+        loss_scale: float | str | None = "dynamic",
+        channels_first: bool = True,
+        clip_values: Any = None,
+        preprocessing_defences: Any = None,
+        postprocessing_defences: Any = None,
+        preprocessing: Any = None,
+        device_type: str = "gpu",
+    ) -> None:
+        self._chosen_device = device_for(device_type)
+        self.plan = {"batch_size": BATCH_SIZE}
+        super().__init__(
+            model=model,
+            loss=loss,
+            input_shape=input_shape,
+            nb_classes=nb_classes,
+            optimizer=optimizer,
+            use_amp=use_amp,
+            opt_level=opt_level,
+            loss_scale=loss_scale,
+            channels_first=channels_first,
+            clip_values=clip_values,
+            preprocessing_defences=preprocessing_defences,
+            postprocessing_defences=postprocessing_defences,
+            preprocessing=self._standardiser(preprocessing),
+            device_type=device_type,
+        )
+        self.forwards = 0
+        self.gradients = 0
+        self._settle()
+
+    def _make_model_wrapper(self, model: nn.Module) -> nn.Module:
+        return LogitsOnly(model)
+
+    def _standardiser(self, preprocessing: Any) -> Any:
+        """Return ``(mean, std)`` as an operation on this device; anything else as it is."""
+        if not isinstance(preprocessing, tuple):
+            return preprocessing
+        operation = StandardisationMeanStdPyTorch(mean=preprocessing[0], std=preprocessing[1], device_type="cpu")
+        operation._device = self._chosen_device
+        return operation
+
+    def _settle(self) -> None:
+        """Derive what follows from model, loss and device."""
+        self._device = self._chosen_device
+        self._model.to(self._device)
+        self._layer_names = self._model.get_layers
+        self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
+        self._reduce_labels, self._int_labels, self._probability_labels = label_rules(self._loss)
+        self.plan = plan_for(self._device, self.model, self.plan["batch_size"])
+
+    def set_params(self, **kwargs: Any) -> None:
+        """Set parameters of the constructor, and what follows from them.
+
+        :raises ValueError: for a name that is no parameter.
+        """
+        if "device_type" in kwargs:
+            self._chosen_device = device_for(kwargs["device_type"])
+        if "model" in kwargs:
+            kwargs["model"] = self._make_model_wrapper(kwargs["model"])
+        if "preprocessing" in kwargs:
+            kwargs["preprocessing"] = self._standardiser(kwargs["preprocessing"])
+        super().set_params(**kwargs)
+        if kwargs.keys() & {"device_type", "model", "loss"}:
+            self._settle()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Return the float32 logits (n, K) of preprocessed images on the device, in the mode the model is in."""
+        self.forwards += len(x)
+        logits: Tensor = self._model(arranged(x, self.plan))[-1]
+        return logits.unsqueeze(1) if logits.ndim == 1 else logits
+
+    def _preprocessed(self, x: Tensor) -> Tensor:
+        """Return ``x`` after the preprocessing operations, differentiably where all of them are PyTorch's."""
+        if not self.preprocessing_operations:
+            return x
+        if self.all_framework_preprocessing:
+            return self._apply_preprocessing(x, y=None, fit=False, no_grad=False)[0]  # type: ignore[no-any-return]
+        return float32_tensor(self._apply_preprocessing(x.cpu().numpy(), y=None, fit=False)[0], self._device)
+
+    def _logits_of_slice(self, x: np.ndarray | Tensor) -> Tensor:
+        return self._logits(self._preprocessed(float32_tensor(x, self._device)))
+
+    def predict(self, x: np.ndarray, batch_size: int = 128, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
+        """Return the float32 outputs (n, K) of ``x``, after postprocessing.
+
+        Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
+
+        :param x: images (n, ...), of any numeric type.
+        :param batch_size: images a forward pass.
+        :param training_mode: whether the model is in training mode, and stays so, or in evaluation mode.
+        :param _kwargs: what attacks and evaluations of ART pass on (``y``, ``logits``, ...); without effect.
+        """
+        set_mode(self._model, training_mode)
+        with torch.no_grad():
+            outputs = stream(self._logits_of_slice, x, batch_size, self.nb_classes)
+        return outputs if not self.postprocessing_defences else self._apply_postprocessing(preds=outputs, fit=False)
+
+    def predict_tensor(self, x: Tensor) -> Tensor:
+        """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
+
+        The model is in evaluation mode meanwhile; afterwards every module has the training flag that it had.
+
+        :param x: images (n, ...), on any device.
+        """
+        with evaluating(self._model), torch.no_grad():
+            return self._logits(self._preprocessed(float32_tensor(x, self._device)))
+
+    def _predict_framework(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        x_preprocessed, y_preprocessed = self._apply_preprocessing(x, y=y, fit=False, no_grad=False)
+        set_mode(self._model, False)
+        return self._logits(x_preprocessed), y_preprocessed
+
+    def get_activations(  # type: ignore[override]
+        self, x: np.ndarray | Tensor, layer: int | str | None = None, batch_size: int = 128, framework: bool = False
+    ) -> np.ndarray | Tensor:
+        """Return the output of one of the module's children for ``x``.
+
+        :param layer: its name, or its position in ``layer_names``.
+        :param batch_size: images a forward pass, where ``framework`` is False.
+        :param framework: whether to return a tensor with its graph, for all of ``x`` at once, rather than an array.
+        :raises ValueError: for a name that is none of ``layer_names``.
+        :raises TypeError: where ``layer`` is neither a name nor a position.
+        """
+        if not isinstance(layer, str | int):
+            raise TypeError("Layer must be of type str or int")
+        if isinstance(layer, str) and layer not in self._layer_names:
+            raise ValueError(f"Layer name {layer} not supported; the layers are {', '.join(self._layer_names)}")
+        module = self.model.get_submodule(layer if isinstance(layer, str) else self._layer_names[layer])
+        outputs: list[Tensor] = []
+        hook = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+        set_mode(self._model, False)
+        try:
+            if framework:
+                images = x if isinstance(x, Tensor) else float32_tensor(x, self._device)
+                self._logits(self._preprocessed(images.to(self._device)))
+                return outputs[-1]
+            with torch.no_grad():
+                for start in range(0, len(x), batch_size):
+                    self._logits_of_slice(x[start : start + batch_size])
+        finally:
+            hook.remove()
+        return np.concatenate([output.cpu().numpy() for output in outputs])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but ART's file names: weights travel in the pickle, no file is left behind."""
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take everything back; optimizer and module still share their parameters."""
+        self.__dict__.update(state)

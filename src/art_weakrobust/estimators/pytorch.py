@@ -1,0 +1,272 @@
+"""``FastPyTorchClassifier``: a drop-in for ART's ``PyTorchClassifier`` that does less work for the same answers."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from art.data_generators import PyTorchDataGenerator
+from art.estimators.classification import PyTorchClassifier
+from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
+from torch import Tensor, nn
+from tqdm.auto import trange  # type: ignore[import-untyped]
+
+from ..errors import ModelError
+from .border import float32_tensor
+from .gradients import class_gradients, differentiating, input_gradient, with_reduction
+from .labels import is_index, label_tensor, one_hot
+from .modes import evaluating, set_mode
+from .passes import ForwardPasses
+from .plan import BATCH_SIZE, arranged
+from .shapes import shape_and_classes
+
+if TYPE_CHECKING:
+    from ..protocols import ModelInfo
+
+
+def answers_as_its_module(estimator: Any) -> bool:
+    """Return whether an estimator's predictions and gradients are those of its PyTorch module, and nothing is added."""
+    kind = type(estimator)
+    return isinstance(estimator, PyTorchClassifier) and (
+        (kind.predict is PyTorchClassifier.predict and kind.loss_gradient is PyTorchClassifier.loss_gradient)
+        or (kind.predict is ForwardPasses.predict and kind.loss_gradient is FastPyTorchClassifier.loss_gradient)
+    )
+
+
+def _is_identity(operation: Any) -> bool:
+    return (
+        isinstance(operation, StandardisationMeanStdPyTorch)
+        and not np.any(operation.mean)
+        and bool(np.all(operation.std == 1))
+    )
+
+
+class FastPyTorchClassifier(ForwardPasses):
+    """ART's ``PyTorchClassifier``, answering the same with less work: change the class name and nothing else.
+
+    Gradients are taken with respect to the input alone, the model is called once and gives its logits, images cross
+    the border as slices in float32 whatever their type was, and index labels are taken wherever one-hot labels are.
+    Parameters are those of ``PyTorchClassifier`` but for these two:
+
+    :param preprocessing: None by default, where ART has ``(0.0, 1.0)``: the same numbers without a pass over the data.
+    :param device_type: ``"cpu"``, ``"gpu"``, or a device as PyTorch writes it, such as ``"cuda:1"`` or ``"mps"``.
+    :raises ModelError: where the device is not known or not present.
+
+    ``plan`` is the execution plan (see :func:`~art_weakrobust.estimators.plan.plan_for`); ``forwards`` and
+    ``gradients`` count the images that went through the model forwards and backwards, training apart.
+    """
+
+    @classmethod
+    def sharing(cls, classifier: PyTorchClassifier) -> FastPyTorchClassifier:
+        """Return a fast classifier around the module, loss and optimizer of another one; itself where it is fast.
+
+        :param classifier: a ``PyTorchClassifier`` whose answers are those of its module.
+        :raises ModelError: for any other estimator, or a subclass with answers of its own (randomised smoothing, say).
+        """
+        if isinstance(classifier, cls):
+            return classifier
+        if not answers_as_its_module(classifier):
+            raise ModelError(
+                f"classifier {type(classifier).__name__} is not shared: its answers are not those of a PyTorch module "
+                "alone; pass a PyTorchClassifier or FastPyTorchClassifier, or use it as a black box"
+            )
+        preprocessing = classifier.preprocessing
+        if _is_identity(preprocessing):
+            preprocessing = None
+        clip_values = classifier.clip_values
+        shared = cls(
+            model=classifier.model,
+            loss=classifier.loss,
+            input_shape=classifier.input_shape,
+            nb_classes=classifier.nb_classes,
+            optimizer=classifier.optimizer,
+            channels_first=classifier.channels_first,
+            clip_values=None if clip_values is None else (clip_values[0], clip_values[1]),
+            preprocessing_defences=classifier.preprocessing_defences,
+            postprocessing_defences=classifier.postprocessing_defences,
+            preprocessing=preprocessing,
+            device_type=str(classifier.device),
+        )
+        if type(classifier)._make_model_wrapper is not PyTorchClassifier._make_model_wrapper:
+            shared._model = classifier._model  # a subclass for models of another kind, Hugging Face's for instance
+        return shared
+
+    def _loss_labels(self, y: np.ndarray | Tensor) -> Tensor:
+        """Return labels, index or one-hot, as what the loss takes."""
+        labels = label_tensor(y, self._device)
+        if is_index(labels) and self._int_labels:
+            return labels.reshape(-1).long()
+        if is_index(labels) and self.nb_classes > 2:
+            labels = one_hot(labels, self.nb_classes)
+        return self.reduce_labels(labels)  # type: ignore[return-value]
+
+    def _loss_of(self, loss: Any, logits: Tensor, y: np.ndarray | Tensor) -> Tensor:
+        labels = self._loss_labels(y)
+        if self._reduce_labels and not self._int_labels and labels.numel() == logits.numel():
+            labels = labels.reshape(logits.shape)  # binary losses want the very shape of the logits
+        return loss(logits, labels)  # type: ignore[no-any-return]
+
+    def _with_labels(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return images and labels after the preprocessing operations, which know one-hot labels alone."""
+        if not self.preprocessing_operations:
+            return x, y
+        if is_index(y) and self.nb_classes > 2:
+            y = one_hot(label_tensor(y, self._device), self.nb_classes)
+        if self.all_framework_preprocessing:
+            return self._apply_preprocessing(x, y=label_tensor(y, self._device), fit=False, no_grad=False)
+        y = y.cpu().numpy() if isinstance(y, Tensor) else y
+        x, y = self._apply_preprocessing(x.cpu().numpy(), y=y, fit=False)
+        return float32_tensor(x, self._device), y
+
+    def _leaf(self, x: np.ndarray | Tensor, y: Any = None) -> tuple[Tensor, Tensor, Any]:
+        """Return the leaf of a gradient, the images that go into the model, and the labels."""
+        images = float32_tensor(x, self._device)
+        if self.all_framework_preprocessing:
+            leaf = arranged(images, self.plan).requires_grad_(True)
+            return leaf, *((self._preprocessed(leaf), None) if y is None else self._with_labels(leaf, y))
+        inputs, labels = (self._preprocessed(images), None) if y is None else self._with_labels(images, y)
+        return inputs.requires_grad_(True), inputs, labels
+
+    def _pulled_back(self, x: np.ndarray | Tensor, gradient: Tensor) -> Any:
+        """Return a gradient as what ``x`` is, taken through the operations that PyTorch could not differentiate."""
+        if self.all_framework_preprocessing:
+            return gradient if isinstance(x, Tensor) else gradient.cpu().numpy()
+        images = x.cpu().numpy() if isinstance(x, Tensor) else x
+        gradients = self._apply_preprocessing_gradient(images, gradient.cpu().numpy())  # type: ignore[no-untyped-call]
+        return torch.from_numpy(gradients).to(self._device) if isinstance(x, Tensor) else gradients
+
+    def _set_gradient_mode(self, training_mode: bool) -> None:
+        set_mode(self._model, training_mode or self.is_rnn)  # cuDNN differentiates an RNN in training mode alone
+        if self.is_rnn and not training_mode:
+            self.set_batchnorm(train=False)
+            self.set_dropout(train=False)
+
+    def compute_loss(self, x: Any, y: Any, reduction: str = "none", **_kwargs: Any) -> Any:
+        """Return the loss of ``x``: an array for arrays; for tensors a tensor, with its graph.
+
+        :param y: labels, index (n,) or one-hot (n, K).
+        :param reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        :raises ModelError: where the loss has no reduction to set.
+        """
+        set_mode(self._model, False)
+        loss = with_reduction(self._loss, reduction)
+        with nullcontext() if isinstance(x, Tensor) else torch.no_grad():
+            images = x.to(self._device) if isinstance(x, Tensor) else float32_tensor(x, self._device)
+            inputs, labels = self._with_labels(images, y)
+            value = self._loss_of(loss, self._logits(inputs), labels)
+        return value if isinstance(x, Tensor) else value.cpu().numpy()
+
+    def loss_gradient(self, x: Any, y: Any, training_mode: bool = False, **_kwargs: Any) -> Any:
+        """Return the gradient of the loss, with the reduction that it has, with respect to ``x``: as array or tensor.
+
+        :param y: labels, index (n,) or one-hot (n, K).
+        :param training_mode: whether the model is in training mode, and stays so, or in evaluation mode.
+        :raises ValueError: where the loss does not depend on the input.
+        """
+        self._set_gradient_mode(training_mode)
+        return self._gradient_of(self._loss, x, y)
+
+    def loss_gradient_tensor(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the gradient of each sample's own loss with respect to ``x``, contiguous float32 on the device.
+
+        It is that of the summed loss, so that it depends neither on the batch nor on its size. A loss without
+        ``reduction`` is taken as it is. Evaluation mode meanwhile; training flags are left as they were.
+
+        :param x: images (n, ...).
+        :param y: labels, index (n,) or one-hot (n, K).
+        """
+        loss = with_reduction(self._loss, "sum") if hasattr(self._loss, "reduction") else self._loss
+        with evaluating(self._model):
+            return self._gradient_of(loss, x, y)  # type: ignore[no-any-return]
+
+    def _gradient_of(self, loss: Any, x: Any, y: Any) -> Any:
+        with differentiating(self._model):
+            leaf, inputs, labels = self._leaf(x, y)
+            gradient = input_gradient(self._loss_of(loss, self._logits(inputs), labels), leaf)
+        self.gradients += len(gradient)
+        return self._pulled_back(x, gradient)
+
+    def class_gradient(self, x: Any, label: Any = None, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
+        """Return the gradients of the outputs with respect to ``x``: (n, K, ...), or (n, 1, ...) with ``label``.
+
+        :param label: one class for all samples, one a sample (n,), or None for all classes.
+        :raises ValueError: where a label is out of range.
+        """
+        label = np.asarray(label) if isinstance(label, list) else label
+        if label is not None and (
+            np.ndim(label) > 1
+            or (np.ndim(label) == 1 and len(label) != len(x))
+            or not np.all((np.asarray(label) >= 0) & (np.asarray(label) < self.nb_classes))
+        ):
+            raise ValueError(f"Label {label} is out of range.")
+        self._set_gradient_mode(training_mode)
+        with differentiating(self._model):
+            leaf, inputs, _ = self._leaf(x)
+            logits = self._logits(inputs)[:, : self.nb_classes]
+            gradients = class_gradients(logits, leaf, label, separable=not training_mode)
+        self.gradients += len(gradients) * gradients.shape[1]
+        return np.asarray(self._pulled_back(x, gradients))
+
+    def custom_loss_gradient(self, loss_fn: Any, x: Any, y: Any, layer_name: Any, training_mode: bool = False) -> Any:
+        """Return the gradient of ``loss_fn(activations(x) - activations(y), p=2)`` with respect to ``x``."""
+        images, targets = (
+            np.asarray(part, dtype=np.float32) if not isinstance(part, Tensor) else part for part in (x, y)
+        )
+        with differentiating(self._model):
+            return super().custom_loss_gradient(loss_fn, images, targets, layer_name, training_mode)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *args: Any, **kwargs: Any) -> None:
+        """Train as ART does; ``x`` may be of any numeric type.
+
+        :param args: as in ART: ``batch_size, nb_epochs, training_mode, drop_last, scheduler, verbose``.
+        """
+        super().fit(np.array(x, dtype=np.float32, order="C"), y, *args, **kwargs)
+
+    def fit_generator(self, generator: Any, nb_epochs: int = 20, verbose: bool = False, **kwargs: Any) -> None:
+        """Train on batches as they come; unlike ART's, a PyTorch loader may give index labels."""
+        plain = self.preprocessing is None or _is_identity(self.preprocessing)
+        if not (isinstance(generator, PyTorchDataGenerator) and plain):
+            super().fit_generator(generator, nb_epochs=nb_epochs, verbose=verbose, **kwargs)
+            return
+        if self._optimizer is None:
+            raise ValueError("An optimizer is needed to train the model, but none for provided.")
+        set_mode(self._model, True)
+        for _ in trange(nb_epochs, disable=not verbose, desc="Epochs"):
+            for x, y in generator.iterator:
+                self._optimizer.zero_grad()
+                loss = self._loss_of(self._loss, self._model(float32_tensor(x, self._device))[-1], y)
+                loss.backward()  # type: ignore[no-untyped-call]
+                self._optimizer.step()
+
+    @classmethod
+    def from_model(
+        cls,
+        model: nn.Module,
+        info: ModelInfo,
+        *,
+        device: str | None = None,
+        batch_size: int = BATCH_SIZE,
+        clip_values: tuple[float, float] = (0, 1),
+        input_shape: tuple[int, ...] | None = None,
+        nb_classes: int | None = None,
+    ) -> FastPyTorchClassifier:
+        """Return a classifier with cross-entropy loss around a module; the target of the estimator ``fast``.
+
+        :param info: what is known of the model; ``input_shape`` and ``nb_classes`` come first, a forward pass last.
+        :param device: a device type of the constructor; a GPU where there is one by default.
+        :param batch_size: images a forward pass, kept in ``plan``.
+        :raises ModelError: where ``model`` is no module, its shape is not known, or the device is not present.
+        """
+        shape, classes = shape_and_classes(model, info, input_shape, nb_classes)
+        classifier = cls(
+            model=model,
+            loss=nn.CrossEntropyLoss(),
+            input_shape=shape,
+            nb_classes=classes,
+            clip_values=clip_values,
+            device_type=device or "gpu",
+        )
+        classifier.plan["batch_size"] = batch_size
+        return classifier
