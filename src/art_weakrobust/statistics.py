@@ -52,10 +52,9 @@ def wilson(k: float, n: float, *, confidence: float = CONFIDENCE) -> Interval:
     share, penalty = k / n, z * z / n
     centre = (share + penalty / 2) / (1 + penalty)
     half = z * np.sqrt(share * (1 - share) / n + penalty / (4 * n)) / (1 + penalty)
-    # At the ends the formula is exact on paper and off by a rounding error in floating point.
-    lower = 0.0 if k == 0 else max(0.0, float(centre - half))
-    upper = 1.0 if k == n else min(1.0, float(centre + half))
-    return lower, upper
+    # On paper the share lies inside, and at 0 and 1 on the border; floating point is off by a rounding error there.
+    lower, upper = min(share, float(centre - half)), max(share, float(centre + half))
+    return (0.0 if k == 0 else max(0.0, lower)), (1.0 if k == n else min(1.0, upper))
 
 
 def newcombe(k1: float, n1: float, k2: float, n2: float, *, confidence: float = CONFIDENCE) -> Interval:

@@ -167,12 +167,18 @@ def family(types: Sequence[PerturbationType], name: str) -> tuple[str, ...]:
 
 
 def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
-    return table.column(name).cast(pa.string())
+    return _column(table, name).cast(pa.string())
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    if name in table.column_names:
+        return table.column(name)
+    return pa.chunked_array([pa.nulls(table.num_rows)])
 
 
 def _integers(table: pa.Table, name: str) -> np.ndarray:
     """Return a column as int64, -1 for null; booleans are 1 and 0."""
-    return np.asarray(table.column(name).cast(pa.int64()).fill_null(UNKNOWN).to_numpy()).copy()
+    return np.asarray(_column(table, name).cast(pa.int64()).fill_null(UNKNOWN).to_numpy()).copy()
 
 
 def _columns(
