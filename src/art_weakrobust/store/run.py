@@ -228,7 +228,7 @@ class Run:
             if (self.path / name).exists():
                 raise RunError(f"{self.path / name} exists and was not written by this run; move it away")
             listed = self._manifest["files"] if self._stage is None else self._stages[self._stage]["files"]
-            listed.append(glob.escape(name))
+            listed[:] = sorted([*listed, glob.escape(name)])
             self._save()
         atomic_write(self.path / name, data)
 
