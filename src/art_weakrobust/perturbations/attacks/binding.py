@@ -15,6 +15,7 @@ from art.exceptions import EstimatorError
 
 from ...errors import AttackError, UserError
 from ...estimators.judge import module_of
+from ...plugins.manager import AttackFactory
 from ...protocols import Estimator
 from .catalogue import row_of, used
 
@@ -34,7 +35,7 @@ def bind(attack: EvasionAttack | Callable[[Estimator], EvasionAttack], estimator
         raise
     except EstimatorError as error:
         raise AttackError(
-            f"attack {name} cannot attack a {type(estimator).__name__}: it needs {_needs(attack)}; "
+            f"attack {name} cannot attack a {type(estimator).__name__}: it needs {_needs(error)}; "
             f"leave it out, or use an estimator that gives it"
         ) from error
     except Exception as error:
@@ -80,6 +81,8 @@ def rebind(attack: EvasionAttack, estimator: Estimator) -> EvasionAttack:
 
 def describe(attack: Any) -> str:
     """Return how an attack or a factory is called in messages."""
+    if isinstance(attack, AttackFactory):
+        return attack.reference.name
     target = getattr(attack, "func", attack)
     return str(getattr(target, "__name__", None) or type(target).__name__)
 
@@ -92,8 +95,9 @@ def _attacks(attack: EvasionAttack, estimator: Estimator) -> bool:
     return module is not None and module is module_of(estimator)
 
 
-def _needs(attack: Any) -> str:
-    requirements = getattr(getattr(attack, "func", attack), "_estimator_requirements", None) or ()
-    named = [" or ".join(k.__name__ for k in r) if isinstance(r, tuple) else r.__name__ for r in requirements]
+def _needs(error: EstimatorError) -> str:
+    """Return what an attack asks of an estimator, in words where we have them."""
     words = {"LossGradientsMixin": "loss gradients", "ClassGradientsMixin": "class gradients"}
-    return ", ".join(words[name] for name in named if name in words) or ", ".join(named) or "what it does not give"
+    asked = [kind if isinstance(kind, tuple) else (kind,) for kind in error.class_expected_list]
+    named = [" or ".join(words.get(kind.__name__, kind.__name__) for kind in kinds) for kinds in asked]
+    return ", ".join(name for name in named if name in words.values()) or ", ".join(named)

@@ -45,8 +45,8 @@ class AttackResult:
     :param correct: object (n,) of True, False, or None where the verdict is unknown.
     :param status: object (n,) of ``ok``, ``misclassified`` (the clean sample was, so it was not attacked),
         ``over_budget`` (the projected point was judged), or ``error: Type: message``.
-    :param queries: float64 (n,), images sent forward or backward for each attacked sample, mean of the chunk; NaN where
-        the estimator does not count.
+    :param queries: float64 (n,), forward passes for each attacked sample (a gradient counts as the one that it needs),
+        mean of the chunk; NaN where the estimator does not count.
     :param logits: float32 (n, k) of ``x_adv``, NaN where unknown.
     :param clean_logits: float32 (n, k) of the clean samples.
     """
@@ -176,7 +176,8 @@ def _generate(attack_type: AttackType, estimator: Estimator, samples: Samples, s
 
 def distance(x_adv: np.ndarray, x: np.ndarray, norm: float) -> np.ndarray:
     """Return ``||x_adv - x||_norm`` of every sample, float64 (n,), computed in float64."""
-    return np.linalg.norm((x_adv.astype(np.float64) - x).reshape(len(x), -1), ord=norm, axis=1)
+    delta = (x_adv.astype(np.float64) - x).reshape(len(x), -1)
+    return np.asarray(np.linalg.norm(delta, ord=norm, axis=1))
 
 
 def hold(x_adv: np.ndarray, x: np.ndarray, threat: ThreatModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -208,9 +209,8 @@ def _unknown(result: AttackResult, rows: np.ndarray, status: str) -> None:
 
 
 def _queries(estimator: Estimator) -> float:
-    """Return how many images went through the estimator so far, NaN where it does not count."""
-    counts = [getattr(estimator, name, None) for name in ("forwards", "gradients")]
-    return float("nan") if None in counts else float(sum(counts))  # type: ignore[arg-type]
+    """Return how many images went forward through the estimator so far, NaN where it does not count."""
+    return float(getattr(estimator, "forwards", np.nan))
 
 
 @contextmanager
