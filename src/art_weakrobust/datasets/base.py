@@ -91,18 +91,23 @@ def limited_ids(dataset: Dataset, limit: int | None, seed: int = 0) -> np.ndarra
     if limit is None or limit >= len(dataset):
         return np.arange(len(dataset), dtype=np.int64)
     if isinstance(dataset, ImageDataset) and dataset.class_folders:
-        return _stratified(dataset.labels(), limit, seed)
+        return stratified(np.arange(len(dataset)), dataset.labels(), limit, seed)
     return np.arange(limit, dtype=np.int64)
 
 
-def _stratified(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Shuffle each class, then deal the classes out in turn by how much of each is dealt already."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    share = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
+def stratified(ids: np.ndarray, labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return ``size`` of the ids, sorted, int64, drawn at random with every class's share kept.
+
+    :param ids: of samples, each once.
+    :param labels: of all samples, int64, indexed by id.
+    :param seed: the draw is a function of the arguments alone.
+    """
+    order = np.random.default_rng(seed).permutation(ids)
+    share = np.empty(len(order))  # how much of its class is dealt out when a sample is
+    for label in np.unique(labels[order]):
+        members = np.flatnonzero(labels[order] == label)
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(order[np.argsort(share[order], kind="stable")][:limit]).astype(np.int64)
+    return np.sort(order[np.argsort(share, kind="stable")[:size]]).astype(np.int64)
 
 
 def digest(*parts: bytes | str | np.ndarray) -> str:
