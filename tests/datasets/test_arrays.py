@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from art_weakrobust.datasets.arrays import ArrayDataset, as_dataset
 from art_weakrobust.datasets.base import ImageDataset, limited_ids, stratified
 from art_weakrobust.errors import DataError, UsageError
 from art_weakrobust.protocols import Dataset
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 N = 12
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+
 from art_weakrobust.datasets.digits import digits
 from art_weakrobust.errors import DataError
-from sklearn.datasets import load_digits
 
 
 def all_of(split: str):
@@ -41,7 +42,7 @@ def test_the_split_is_the_one_that_published_figures_were_made_on():
 
 
 def test_another_split_or_an_argument_is_refused():
-    with pytest.raises(DataError, match="did you mean 'train'.*it has: train, test"):
+    with pytest.raises(DataError, match=r"did you mean 'train'.*it has: train, test"):
         digits(split="trian")
     with pytest.raises(DataError, match="takes no argument"):
         digits("somewhere")

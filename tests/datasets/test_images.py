@@ -9,11 +9,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from art_weakrobust.datasets.images import MAX_PIXELS, is_grey, open_image, pixels
-from art_weakrobust.errors import DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from art_weakrobust.datasets.images import MAX_PIXELS, is_grey, open_image, pixels
+from art_weakrobust.errors import DataError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from art_weakrobust.datasets.npz import npz
 from art_weakrobust.errors import DataError
 
