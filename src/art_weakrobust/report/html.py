@@ -1,0 +1,106 @@
+"""The report as one page without a script: every section of the summary, drawn; nothing is loaded."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from ..protocols import Reporter
+from ..results import Records
+from . import palette, sections, svg, typography, wording
+from .images import CROPS, Gallery, drawable, gallery
+from .summary import summarise
+
+MAX_SHOWN = 100
+FIRST_SHOWN = 36
+_NAMES = ("brackets", "change_span", "count", "decimal", "duration", "known", "p_value", "percent", "points", "rate")
+
+
+def html_report(max_samples: int = MAX_SHOWN) -> Reporter:
+    """Return a reporter that makes ``report.html`` and ``summary.json``, from the same summary.
+
+    :param max_samples: how many of the weakest samples are shown as images, at most 100.
+    """
+
+    def report(records: Records) -> Mapping[str, bytes]:
+        summary = summarise(records)
+        page = render(summary, weakest_images(records, min(max_samples, MAX_SHOWN)))
+        text = json.dumps(summary, indent=1, allow_nan=False)
+        return {"report.html": page.encode(), "summary.json": (text + "\n").encode()}
+
+    return report
+
+
+def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
+    """Return the page of a summary; without images the weakest samples are a table alone."""
+    return _environment().get_template("report.html.j2").render(
+        summary=summary,
+        tables=summary["tables"],
+        images=images,
+        crops=CROPS,
+        first_shown=FIRST_SHOWN,
+        stylesheet=_stylesheet(),
+        style_hash=_hash(_stylesheet()),
+        fine_tuned=wording.fine_tuned(summary),
+    )
+
+
+def compact_html(records: Records) -> str:
+    """Return a small table, before and after, for ``_repr_html_`` in a notebook: no images, inline colours only."""
+    summary = summarise(records)
+    return _environment().get_template("compact.html.j2").render(
+        summary=summary,
+        tables=summary["tables"],
+        measures=sections.measures(summary),
+        fine_tuned=wording.fine_tuned(summary),
+        colours=palette.LIGHT,
+    )
+
+
+def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
+    """Return the sheets of the weakest samples; None where there are none, or they are no images of one shape."""
+    if records.samples is None or not records.samples.num_rows:
+        return None
+    rows = records.samples.sort_by("rank").slice(0, number).to_pylist()
+    shape = rows[0]["shape"]
+    whole = all(row["shape"] == shape and row["original"] is not None for row in rows)
+    if not whole or not drawable(shape):
+        return None
+    near = [row.get("adversarial") or row.get("neighbor") for row in rows]
+    return gallery(shape, [row["original"] for row in rows], near)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("art_weakrobust.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(typography, name) for name in _NAMES}
+    environment.filters |= {"shown": typography.shown, "type_name": typography.type_name}
+    environment.filters |= {"setting": typography.setting, "p_sign": typography.p_sign}
+    environment.filters |= {"judgement": sections.judgement, "spoken": sections.spoken}
+    environment.globals |= {"wording": wording, "sections": sections, "svg": svg, "span": typography.span, "brackets": typography.brackets}
+    return environment
+
+
+@cache
+def _stylesheet() -> str:
+    loader = _environment().loader
+    assert loader is not None
+    sheets = (loader.get_source(_environment(), f"{name}.css")[0] for name in ("page", "figures", "narrow"))
+    return palette.css() + "\n" + "".join(sheets)
+
+
+def _hash(text: str) -> str:
+    """Return a source of a content security policy: the one thing that may be inline."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,183 @@
+"""The numbers of a report as one plain dictionary: ``summary.json`` is it, and the page is rendered from it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..results import WEAK_SET, Records, WeakSet, column
+from ..threat import parse_eps
+from ..validation import metrics
+from . import wording
+
+SCHEMA = "art-weakrobust/summary/1"
+MAX_CLASSES_IN_FULL = 100
+"""With more classes the samples' probability vectors stay in ``samples.parquet``: they would outweigh all the rest."""
+
+Row = dict[str, Any]
+
+
+def summarise(records: Records) -> dict[str, Any]:
+    """Return the tables, the facts and the sentences of a report, in plain Python values; unknown is None.
+
+    Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
+    family_means, unseen, excess, paired, severity, severity_paired, samples, classes), ``score_histogram``,
+    ``scored``, ``weak_set``, ``finetuning``, ``provenance``, ``findings``, ``class_names``.
+    """
+    facts = _shortened(_plain(records.provenance))
+    summary: dict[str, Any] = {
+        "schema": SCHEMA,
+        "title": str(facts.get("title") or "Robustness report"),
+        "class_names": [str(name) for name in records.class_names],
+        "tables": _plain(_tables(records)),
+        "score_histogram": _plain(_histogram(records)),
+        "scored": None if records.scores is None else len(records.scores),
+        "weak_set": _roles(records.weak_set),
+        "finetuning": None if records.finetuning is None else _tuned(records),
+        "provenance": facts,
+        "findings": _shortened(_plain([dict(finding) for finding in records.findings])),
+    }
+    summary["stance"] = wording.stance(summary)
+    summary["headline"] = wording.headline(summary)
+    return summary
+
+
+def run_eps(records: Records) -> float:
+    """Return the run's Linf budget: the argument ``eps``, else the commonest of its Linf attacks; NaN if there is none."""
+    given = records.provenance.get("arguments", {}).get("eps")
+    if given is not None:
+        return parse_eps(given)
+    kinds = () if records.before is None else records.before.types
+    budgets = [kind.eps for kind in kinds if kind.family == "attacks" and kind.norm == "inf" and kind.eps is not None]
+    return Counter(budgets).most_common(1)[0][0] if budgets else math.nan
+
+
+def _tables(records: Records) -> dict[str, list[Row]]:
+    before, after, tuned = records.before, records.after, records.finetuning
+    validations = [validation for validation in (before, after) if validation is not None]
+    tables: dict[str, list[Row]] = {
+        "headline": [] if before is None else metrics.headline(before, after, run_eps(records)),
+        "validation": [row for one in validations for row in metrics.type_table(one, tuned)],
+        "family_means": [row for one in validations for row in metrics.family_means(one)],
+        "excess": [row for one in validations for row in metrics.excess_table(one)],
+        "unseen": [] if before is None else metrics.unseen_table(before, after, tuned),
+        "severity": [row for one in validations for row in metrics.severity_table(one, tuned)],
+        "paired": [],
+        "severity_paired": [],
+        "samples": _samples(records),
+        "classes": [],
+    }
+    if before is not None and after is not None:
+        tables["paired"] = metrics.paired_table(before, after, tuned)
+        tables["severity_paired"] = metrics.severity_paired(before, after, tuned)
+    if records.scores is not None and {"label", "correct"} <= set(records.scores.table.column_names):
+        chosen = records.weak_set or WeakSet(WEAK_SET.empty_table())
+        eps = run_eps(records)
+        budget = None if math.isnan(eps) else eps
+        tables["classes"] = metrics.class_table(
+            records.scores, chosen, before, after, eps=budget, class_names=records.class_names
+        )
+    return tables
+
+
+def _histogram(records: Records) -> Row | None:
+    """Return the spread of the scores, and of how many samples an error was ``found`` nearby."""
+    if records.scores is None:
+        return None
+    chosen = records.weak_set or WeakSet(WEAK_SET.empty_table())
+    score = records.scores["score"]
+    finite = np.isfinite(score.astype(np.float64))
+    names = records.scores.table.column_names
+    found = records.scores["found"] if "found" in names else np.ones(len(score), bool)
+    scorer = str(records.scores["scorer"][0]) if "scorer" in names and len(score) else ""
+    near = int((finite & (found == np.True_)).sum())
+    return metrics.score_histogram(records.scores, chosen) | {"found": near, "scorer": scorer}
+
+
+def _samples(records: Records) -> list[Row]:
+    """Return one row a shown sample, weakest first; figures after fine-tuning are None where training saw the sample."""
+    if records.samples is None or not records.samples.num_rows:
+        return []
+    table = records.samples.sort_by("rank")
+    drop = [name for name in ("original", "neighbor", "adversarial", "shape") if name in table.column_names]
+    scored = _by_index(None if records.scores is None else records.scores.table)
+    chosen = _by_index(None if records.weak_set is None else records.weak_set.table)
+    rows = []
+    for shown in table.drop_columns(drop).to_pylist():
+        index = shown["index"]
+        known, picked = scored.get(index, {}), chosen.get(index, {})
+        tuned_on = picked.get("role") == "tune"
+        near, own = shown.get("p_neighbor_before"), known.get("label")
+        after = None if tuned_on else shown.get("p_neighbor_after")
+        row: Row = {"rank": shown["rank"], "index": index, "label": _name(records, own), "class": own}
+        row["neighbor_prediction"] = _name(records, int(np.argmax(near)) if near else None)
+        for name in ("path", "score", "misprediction_score", "flips", "neighbors", "margin", "adversarial_distance"):
+            row[name] = known.get(name)
+        row["certified_radius"] = known.get("certified_radius")
+        row |= {"kind": picked.get("kind"), "role": picked.get("role")}
+        row["right_after"] = bool(np.argmax(after) == own) if after and own is not None else None
+        for name in ("p_original_before", "p_neighbor_before", "p_original_after", "p_neighbor_after"):
+            row[name] = _chances(shown.get(name), hide=tuned_on and name.endswith("after"))
+        rows.append(row)
+    return rows
+
+
+def _chances(values: Sequence[float] | None, *, hide: bool) -> list[float] | None:
+    if values is None or hide or len(values) > MAX_CLASSES_IN_FULL:
+        return None
+    return [round(value, 4) for value in values]
+
+
+def _name(records: Records, label: int | None) -> str | None:
+    if label is None:
+        return None
+    return str(records.class_names[label]) if 0 <= label < len(records.class_names) else str(label)
+
+
+def _by_index(table: pa.Table | None) -> dict[int, Row]:
+    return {} if table is None else {row["index"]: row for row in table.to_pylist()}
+
+
+def _roles(weak_set: WeakSet | None) -> dict[str, int] | None:
+    if weak_set is None:
+        return None
+    roles = Counter(column(weak_set.table, "role").tolist())
+    return {role: roles.get(role, 0) for role in ("tune", "held_out", "control")}
+
+
+def _tuned(records: Records) -> Row:
+    """Return the fine-tuning record, its ids as counts: they stand in the run directory."""
+    tuned = records.finetuning
+    assert tuned is not None
+    facts = tuned.to_json()
+    facts["guard_n"], facts["trained_n"] = len(facts.pop("guard_ids")), len(facts.pop("trained_ids"))
+    return dict(_shortened(_plain(facts)))
+
+
+def _plain(value: Any) -> Any:
+    """Return plain Python values; NaN and infinity, which JSON does not know, are None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _shortened(value: Any) -> Any:
+    """Return provenance without the path of the home directory, which names a person."""
+    if isinstance(value, Mapping):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    home = str(Path.home())
+    return value.replace(home + "/", "~/") if isinstance(value, str) and len(home) > 1 else value
