@@ -16,32 +16,57 @@ from .pytorch import FastPyTorchClassifier, answers_as_its_module
 _AUTOCAST_DEVICES = ("cpu", "cuda")
 
 
-def _precision_switches() -> list[tuple[Any, str, Any]]:
-    """Return the switches by which PyTorch computes float32 in less: (where, attribute, exact value)."""
+def _fine_switches() -> list[Any]:
+    """Return the owners of PyTorch's ``fp32_precision`` (since 2.9) that its older switches stand for."""
     backends: Any = torch.backends
-    if hasattr(backends.cuda.matmul, "fp32_precision"):  # since PyTorch 2.9, which forbids mixing it with the older
-        owners = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
-        owners += [backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
-        return [(owner, "fp32_precision", "ieee") for owner in owners]
-    return [(backends.cuda.matmul, "allow_tf32", False), (backends.cudnn, "allow_tf32", False)]
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):
+        return []
+    of_gpu = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+    return [*of_gpu, backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
+
+
+def _coarse_switches() -> tuple[str, bool] | None:
+    """Return the older switches, or None where the user set the newer ones, which PyTorch then forbids to mix."""
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        return None
+
+
+def _set_coarse_switches(matmul: str, cudnn: bool) -> None:
+    torch.set_float32_matmul_precision(matmul)
+    torch.backends.cudnn.allow_tf32 = cudnn
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    fine = _fine_switches()
+    values = [owner.fp32_precision for owner in fine]
+    coarse = _coarse_switches()
+    try:
+        if coarse is not None:
+            _set_coarse_switches("highest", False)
+        for owner in fine:
+            if owner.fp32_precision not in ("none", "ieee"):
+                owner.fp32_precision = "ieee"
+        yield
+    finally:
+        if coarse is not None:
+            _set_coarse_switches(*coarse)
+        for owner, value in zip(fine, values, strict=True):
+            if owner.fp32_precision != value:
+                owner.fp32_precision = value
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Compute float32 in float32: autocast, TF32 and bfloat16 matrix products are off inside, restored afterwards."""
-    switches = _precision_switches()
-    before = [getattr(owner, name) for owner, name, _ in switches]
     with ExitStack() as stack:
         for device in _AUTOCAST_DEVICES:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        try:
-            for owner, name, exact in switches:
-                setattr(owner, name, exact)
-            yield
-        finally:
-            for (owner, name, _), value in zip(switches, before, strict=True):
-                setattr(owner, name, value)
+        stack.enter_context(_full_precision())
+        yield
 
 
 def module_of(estimator: Any) -> nn.Module | None:

@@ -11,7 +11,7 @@ from art.data_generators import PyTorchDataGenerator
 from art.estimators.classification import PyTorchClassifier
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
-from tqdm.auto import trange  # type: ignore[import-untyped]
+from tqdm.auto import trange
 
 from ..errors import ModelError
 from .border import float32_tensor
