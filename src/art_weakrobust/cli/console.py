@@ -13,6 +13,9 @@ from ..errors import UserError
 if TYPE_CHECKING:
     from ..pipeline.progress import Progress
 
+_WORTH_A_BAR = 2.0
+"""Seconds of work below which a bar goes away when it is full: a validation has dozens of them."""
+
 
 @contextmanager
 def told(*, debug: bool) -> Iterator[None]:
@@ -66,6 +69,8 @@ def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=total)
         bars.update(tasks[stage], completed=done, total=total)
+        if done >= total and (bars.tasks[bars.task_ids.index(tasks[stage])].elapsed or 0) < _WORTH_A_BAR:
+            bars.remove_task(tasks.pop(stage))
 
     with bars:
         yield show

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .request import Request
-from .street import drive
+from .street import tell
 
 
 def report(request: Request) -> None:
     """Write the report from the run directory alone, without torch."""
-    drive(request, "report")
+    from ..pipeline.reporting import report as write
+
+    tell(request, write(request.out, request.given, plugins=request.plugins, third_party=request.third_party))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .console import print_json, print_text, progress_bars
 from .request import Request
+
+if TYPE_CHECKING:
+    from ..pipeline.outcome import Outcome
 
 
 def drive(request: Request, *stages: str, resume: bool = True) -> None:
@@ -13,7 +18,7 @@ def drive(request: Request, *stages: str, resume: bool = True) -> None:
     """
     from ..pipeline.run import execute
 
-    with progress_bars(quiet=request.quiet or request.json) as progress:
+    with progress_bars(quiet=request.quiet) as progress:
         outcome = execute(
             request.out,
             stages,
@@ -24,6 +29,11 @@ def drive(request: Request, *stages: str, resume: bool = True) -> None:
             third_party=request.third_party,
             progress=progress,
         )
+    tell(request, outcome)
+
+
+def tell(request: Request, outcome: Outcome) -> None:
+    """Show what came out: JSON, text, or nothing."""
     if request.json:
         print_json(outcome.summary())
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ..errors import UsageError, nearest
@@ -97,6 +98,17 @@ class Options:
         """Return the options that differ from their defaults."""
         default = Options()
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != getattr(default, f.name)}
+
+    def title(self) -> str:
+        """Return a title for the report: model and data, without paths."""
+        data, _, argument = self.dataset.partition(":")
+        return f"{self.model.split(':')[-1]} on {Path(argument).stem if argument else data}"
+
+    def command(self, out: str = "") -> str:
+        """Return the command that runs the whole street with these options."""
+        changed = [(flag(name), value) for name, value in self.changed().items()]
+        words = [f"--{name}" if value is True else f"--{name} {quote(shown(value))}" for name, value in changed]
+        return " ".join(["art-weakrobust run", *words, *([f"--out {quote(out)}"] if out else [])])
 
     def with_(self, values: Mapping[str, Any]) -> Options:
         """Return a copy with some options replaced.

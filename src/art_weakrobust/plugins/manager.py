@@ -110,7 +110,7 @@ class Manager:
         self._host = new_host()
         self._things: dict[tuple[str, str], list[Registered]] = {}
         for source in [*installed(third_party), *map(named, plugins)]:
-            if self._host.get_name(source.target) is not None:
+            if any(source.target is plugin for plugin in self._host.get_plugins()):
                 continue  # the same object was handed in twice
             try:
                 self._add(source, load(source, self._host))

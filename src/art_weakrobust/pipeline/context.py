@@ -1,0 +1,220 @@
+"""From the options of a run to the things it works with: plugins, data, model, estimator, and who is in which set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from art.estimators.estimator import LossGradientsMixin
+
+from ..datasets.base import limited_ids
+from ..datasets.subset import Subset
+from ..errors import DataError, ModelError, UserError
+from ..plugins.manager import Manager
+from ..plugins.reference import Reference, split_argument, split_list
+from ..protocols import Dataset, Estimator, Scorer
+from .options import Options
+
+GUARD_SIZE = 2000
+"""Most samples that the guard part takes; they bound a clean budget of two points to about a standard error of 0.6."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run works with; everything is made when it is first asked for.
+
+    :param options: resolved.
+    :param manager: the plugin host.
+    """
+
+    options: Options
+    manager: Manager
+
+    @cached_property
+    def whole(self) -> Dataset:
+        """The split that is scored and fine-tuned on, without ``--limit``."""
+        return self._dataset(self.options.split)
+
+    @cached_property
+    def train(self) -> Dataset:
+        """The split that is scored and fine-tuned on, as far as ``--limit`` goes."""
+        ids = limited_ids(self.whole, self.options.limit, self.options.seed)
+        return self.whole if len(ids) == len(self.whole) else Subset(self.whole, ids)
+
+    @cached_property
+    def train_ids(self) -> np.ndarray:
+        """The ids of :attr:`train`."""
+        return ids_of(self.train)
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The test split, whole."""
+        return self._dataset("test")
+
+    @cached_property
+    def test_parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the test set and of the guard part, both of the test split and without a common one."""
+        labels = labels_of(self.test)
+        return split_test(labels, self.options.test_limit, self.options.seed)
+
+    @cached_property
+    def base(self) -> Estimator:
+        """The estimator around the model as it was loaded; checked on one image of the data."""
+        estimator = self.fresh()
+        check_model_on_data(estimator, self.train, self.options.model)
+        return estimator
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer, with the options that were written behind its name."""
+        scorer: Scorer = self.make("scorer", self.options.scorer)
+        return scorer
+
+    def fresh(self) -> Estimator:
+        """Return an estimator of its own around the model, loaded once more: fine-tuning works in place."""
+        options, data = self.options, self.train
+        name, argument = split_argument(options.model)
+        written = {key: v for key in ("weights", "mean", "std") if (v := getattr(options, key)) is not None}
+        offered = {"nb_classes": getattr(data, "nb_classes", None)}
+        model, info = self.manager.make("model", name, argument, written=written, offered=offered)
+        return self.manager.make(
+            "estimator",
+            options.estimator,
+            model,
+            info,
+            offered={
+                "device": options.device,
+                "batch_size": options.batch_size,
+                "clip_values": (0.0, 1.0),
+                "input_shape": getattr(data, "input_shape", None),
+                "nb_classes": info.nb_classes,
+            },
+        )
+
+    def offered(self) -> dict[str, Any]:
+        """Return what the run offers to every target; each gets what its options name."""
+        options = self.options
+        names = ("radius", "radius_norm", "neighbors", "quantise", "include_misclassified", "eps", "eps_l2")
+        more = ("seed", "batch_size", "weak_weight", "clean_budget")
+        return {name: getattr(options, name) for name in (*names, *more)} | {
+            "attacks": split_list(options.attacks),
+            "corruptions": split_list(options.corruptions),
+            "severities": options.severity_numbers(),
+            "plugins": self.manager,
+        }
+
+    def make(self, kind: str, text: str, *args: Any, **offered: Any) -> Any:
+        """Make a thing by the name that the user wrote, with the options behind it."""
+        reference = Reference.parse(text)
+        return self.manager.make(
+            kind, reference.name, *args, written=reference.options, offered={**self.offered(), **offered}
+        )
+
+    def check_names(self) -> None:
+        """Find every name that the options hold, so that a wrong one is told before the hour is spent.
+
+        :raises PluginError: for a name that nobody or two have registered, or that needs an extra.
+        """
+        options = self.options
+        for kind, text in (
+            ("model", split_argument(options.model)[0]),
+            ("dataset", split_argument(options.dataset)[0]),
+            ("estimator", options.estimator),
+            ("scorer", options.scorer),
+            ("validator", options.validator),
+            ("trainer", options.trainer),
+            ("reporter", options.reporter),
+            *(("attack", text) for text in split_list(options.attacks)),
+        ):
+            self.manager.find(kind, Reference.parse(text).name)
+        for text in split_list(options.corruptions):
+            self.manager.find("corruption", split_argument(text)[0])
+
+    def check_needs(self, estimator: Estimator) -> None:
+        """Refuse, before the run, a scorer or attack that asks for what the estimator does not give.
+
+        :raises PluginError: in one sentence.
+        """
+        given = {"scores", "decisions", "labels"}
+        given |= {"gradients"} if isinstance(estimator, LossGradientsMixin) else set()
+        scorer = Reference.parse(self.options.scorer)
+        things = [self.manager.find("scorer", scorer.name)]
+        attacks = [*split_list(self.options.attacks), scorer.options.get("attack")]
+        things += [self.manager.find("attack", Reference.parse(text).name) for text in attacks if isinstance(text, str)]
+        for thing in things:
+            self.manager.require(thing, given)
+
+    def _dataset(self, split: str) -> Dataset:
+        name, argument = split_argument(self.options.dataset)
+        written: Mapping[str, Any] = {}
+        if self.options.label_column is not None:
+            written = {"label_column": self.options.label_column}
+        data: Dataset = self.manager.make("dataset", name, argument, written=written, offered={"split": split})
+        return data
+
+
+def ids_of(data: Dataset) -> np.ndarray:
+    """Return the ids of a data set: its own where it is a subset, otherwise all positions."""
+    ids = getattr(data, "ids", None)
+    return np.arange(len(data), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
+
+
+def labels_of(data: Dataset) -> np.ndarray:
+    """Return all labels of a data set, int64; read chunk by chunk where it has no ``labels()``."""
+    if hasattr(data, "labels"):
+        return np.asarray(data.labels(), np.int64)
+    return np.concatenate([samples.y for samples in data.chunks(512)])
+
+
+def split_test(labels: np.ndarray, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids of the test set and of the guard part of a test split.
+
+    The guard part, at most :data:`GUARD_SIZE` samples, seeded and stratified, lies beyond ``limit`` where a tenth of
+    the split is left there; otherwise a tenth of the split is taken out of the test set.
+
+    :param labels: int64 (n,), of the whole test split.
+    """
+    every = np.arange(len(labels), dtype=np.int64)
+    tenth = max(1, len(every) // 10)
+    beyond = every[limit:] if limit is not None else every[:0]
+    if len(beyond) >= tenth:
+        guard = stratified(beyond, labels, min(GUARD_SIZE, len(beyond)), seed)
+        return every[:limit], guard
+    guard = stratified(every, labels, min(GUARD_SIZE, tenth), seed)
+    return np.setdiff1d(every, guard)[:limit], guard
+
+
+def stratified(ids: np.ndarray, labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return ``size`` of the ids, sorted, every class with its share; a function of (ids, labels, size, seed) alone."""
+    order = np.random.default_rng([seed, 0x9A4D]).permutation(ids)
+    rank = np.empty(len(order))
+    for label in np.unique(labels[order]):
+        members = np.flatnonzero(labels[order] == label)
+        rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(order[np.argsort(rank, kind="stable")[:size]])
+
+
+def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
+    """Run one image through the model, and hold its classes against the labels.
+
+    :raises ModelError: where the model cannot take the images.
+    :raises DataError: where a label is outside the model's classes.
+    """
+    samples = data.take(ids_of(data)[:1])
+    try:
+        logits = np.asarray(estimator.predict(samples.x))
+    except UserError:
+        raise
+    except Exception as error:
+        cause = " ".join(str(error).split())[:300]
+        raise ModelError(f"model {name!r} cannot take images of shape {samples.x.shape[1:]}: {cause}") from error
+    if logits.ndim != 2 or len(logits) != 1:
+        raise ModelError(f"model {name!r} gives outputs of shape {logits.shape} for one image, expected (1, classes)")
+    if not np.isfinite(logits).all():
+        raise ModelError(f"model {name!r} gives outputs that are not finite for the first image: check its weights")
+    highest = int(labels_of(data).max())
+    if highest >= logits.shape[1]:
+        raise DataError(f"label {highest} is outside the {logits.shape[1]} classes of model {name!r}")

@@ -1,0 +1,67 @@
+"""What a command gives back: the records as they are now, as text for a person or numbers for a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..report.summary import summarise
+from ..report.text import comparison_text
+from ..results import Records, column
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The run directory after a command.
+
+    :param out: the run directory.
+    :param records: everything that flowed so far.
+    :param stages: the stages that the command named.
+    """
+
+    out: Path
+    records: Records
+    stages: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers, as ``summary.json`` holds them."""
+        return summarise(self.records)
+
+    def text(self) -> str:
+        """Return what a person wants to know after the command."""
+        lines = []
+        if self.records.scores is not None and {"score", "select"} & set(self.stages):
+            lines.append(self._scored())
+        if {"before", "after", "report"} & set(self.stages) and self.records.before is not None:
+            lines.append(comparison_text(self.records))
+        elif self.stages == ("finetune",) and self.records.finetuning is not None:
+            lines.append(self._tuned())
+        for stage, facts in self.records.provenance.get("stages", {}).items():
+            if stage in self.stages and facts.get("status") == "skipped":
+                lines.append(f"{stage}: skipped, {facts.get('reason', '')}")
+        if (self.out / "report.html").exists() and "report" in self.stages:
+            lines.append(f"report: {self.out / 'report.html'}")
+        return "\n".join(lines)
+
+    def _scored(self) -> str:
+        assert self.records.scores is not None
+        table = self.records.scores.table
+        correct = int((column(table, "correct") == True).sum())  # noqa: E712 - null where unknown
+        found = int((column(table, "found") == True).sum())  # noqa: E712
+        text = f"{table.num_rows} samples scored, {correct} right when clean, {found} with an error nearby"
+        if self.records.weak_set is None:
+            return text
+        weak = self.records.weak_set
+        halves = f"{len(weak.tune)} to tune on, {len(weak.held_out)} held out, {len(weak.control)} control"
+        return f"{text}\n{len(weak)} weak samples: {halves}"
+
+    def _tuned(self) -> str:
+        tuning = self.records.finetuning
+        assert tuning is not None
+        lines = [f"fine-tuned on {len(tuning.trained_ids)} samples; the dial stands at {tuning.alpha:g}"]
+        for point in tuning.curve:
+            mark = "  <-" if point.get("alpha") == tuning.alpha else ""
+            clean, robust = 100 * point["clean"], 100 * point["robust"]
+            lines.append(f"  {point['alpha']:.2f}: guard part clean {clean:.1f} %, PGD-20 {robust:.1f} %{mark}")
+        return "\n".join(lines)

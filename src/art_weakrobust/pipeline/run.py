@@ -1,0 +1,291 @@
+"""The street in a run directory: each stage begins, works, writes and ends; a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import ModelError, RunError
+from ..estimators.judge import module_of
+from ..execution.serial import SerialMap
+from ..models.normalise import inner
+from ..models.weights import load_weights
+from ..plugins.manager import Manager
+from ..plugins.reference import Reference, split_list
+from ..protocols import Estimator, Trainer
+from ..results import TYPES, Scores, Table, Validation, WeakSet
+from ..store import Run
+from ..store.manifest import plain
+from ..validation.metrics import weak_types
+from .context import Context
+from .meter import Meter
+from .options import Options
+from .outcome import Outcome
+from .progress import Progress
+from .provenance import data_fingerprint, model_fingerprint, plan_of, versions
+from .resolve import resolved
+from .shown import gallery, with_after
+from .street import choose, score, sets_of
+
+_GROUPS = {
+    "score": ("model", "data", "score"),
+    "select": ("select",),
+    "before": ("model", "data", "validate"),
+    "finetune": ("model", "data", "validate", "finetune"),
+    "after": ("model", "data", "validate"),
+    "report": ("report",),
+}
+"""Stage -> the groups of options that its rows depend on."""
+
+_NOT_ROWS = ("device", "clean_budget")
+"""Options that change no row: the device is in the plan as far as it matters, the budget only turns the dial."""
+
+
+def execute(
+    out: Path,
+    stages: Sequence[str],
+    given: Mapping[str, Any],
+    *,
+    resume: bool = True,
+    force: bool = False,
+    plugins: Sequence[Any] = (),
+    third_party: bool = True,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run some stages of the street.
+
+    :param out: the run directory.
+    :param stages: of ``score, select, before, finetune, after, report``, in the order of the street.
+    :param given: options that the user wrote; the others are defaults, or those of the run directory.
+    :param resume: whether the run directory has to exist and fills in options.
+    :param force: redo the first stage whose options differ, or the first stage at all, and what follows it.
+    :raises UserError: for anything that the user can mend; the run directory is left as it was.
+    """
+    manager = Manager(plugins, third_party=third_party)
+    manager.refuse_broken()
+    options = resolved(out, given, resume=resume)
+    context = Context(options, manager)
+    context.check_names()
+    if set(stages) - {"report", "select"}:
+        context.check_needs(context.base)  # loads data and model, before anything is written
+        if set(stages) & {"before", "finetune", "after"}:
+            _ = context.test_parts
+    with Run.open(out, create=not resume) as run:
+        street = Street(run, context, progress)
+        if force:
+            street.force(stages)
+        for stage in stages:
+            getattr(street, stage)(alone=len(stages) == 1)
+        return Outcome(out, run.records(), tuple(stages))
+
+
+@dataclass(frozen=True)
+class Street:
+    """The stages of one run; each is a method, done once for its options."""
+
+    run: Run
+    context: Context
+    progress: Progress | None = None
+
+    @property
+    def options(self) -> Options:
+        """The options of the run."""
+        return self.context.options
+
+    def rows_depend_on(self, stage: str) -> dict[str, Any]:
+        """Return what the manifest holds a stage to: its options, and for work on the model who model and data are."""
+        options = {k: v for k, v in self.options.of(*_GROUPS[stage]).items() if k not in _NOT_ROWS}
+        for name in ("attacks", "corruptions"):
+            if name in options:
+                options[name] = split_list(options[name])
+        if "severities" in options:
+            options["severities"] = list(self.options.severity_numbers())
+        return options if stage in ("select", "report") else options | self.identity
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Fingerprints of model and data, and the execution plan."""
+        base = self.context.base
+        return {
+            "model_fingerprint": model_fingerprint(base),
+            "data_fingerprint": data_fingerprint(self.context.whole),
+            "plan": plan_of(base),
+        }
+
+    def force(self, stages: Sequence[str]) -> None:
+        """Forget the first stage whose options differ (the first, where none does and all have ended), and the rest."""
+        written = self.run.manifest["stages"]
+        differ = [s for s in stages if s in written and written[s]["options"] != plain(self.rows_depend_on(s))]
+        if differ:
+            self.run.redo(differ[0])
+        elif all(written.get(stage, {}).get("status") in ("done", "skipped") for stage in stages):
+            self.run.redo(stages[0])
+
+    def score(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Score every training sample."""
+        if self._begin("score"):
+            return
+        self._tell()
+        context = self.context
+        meter = Meter(context.base)
+        name = Reference.parse(context.options.scorer).name
+        scores = score(context.scorer, context.base, context.train, self._map("scores"), name=name)
+        self.run.write_table("scores", scores.table)
+        self.run.finish("score", samples=len(scores), **meter.facts())
+
+    def select(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Choose the weak set."""
+        scores = self._scores()
+        if self._begin("select"):
+            return
+        weak_set = choose(scores, self.options.of("select"), self.options.seed)
+        self.run.write_table("weak_set", weak_set.table)
+        self.run.finish("select", samples=len(weak_set))
+
+    def before(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Validate the base model, and keep what the report shows of the weakest samples."""
+        weak_set = self._weak_set()
+        if self._begin("before", extends=("attacks", "corruptions")):
+            return
+        meter = Meter(self.context.base)
+        validation = self._validate(self.context.base, weak_set, "before")
+        self.run.write_table("validation", validation.table)
+        self.run.write_table("types", pa.Table.from_pylist([asdict(kind) for kind in validation.types], schema=TYPES))
+        shown = self._gallery(weak_set, self.context.base)
+        self.run.write_table("samples", shown)
+        self.run.finish("before", samples=len(validation), **meter.facts())
+
+    def finetune(self, *, alone: bool) -> None:
+        """Fine-tune on what was found; where that is done, only turn the dial."""
+        weak_set = self._weak_set()
+        if not len(weak_set):
+            reason = "the weak set is empty: no sample's neighborhood holds an error; try a larger --radius, or --fill"
+            if alone:
+                raise RunError(f"{reason}: there is nothing to fine-tune on")
+            self.run.skip("finetune", reason)
+            return
+        validation = self.run.records().before
+        if validation is None:
+            raise RunError(f"{self.run.path} has no validation yet: run `art-weakrobust validate` first")
+        done = self._begin("finetune")
+        wanted, facts = self.options.clean_budget, self.run.manifest["stages"]["finetune"]["facts"]
+        if done and facts.get("clean_budget") == wanted:
+            return
+        if done:
+            self.run.redo("after")  # another point of the dial: its rows are of other weights
+        estimator = self.context.fresh()
+        meter = Meter(estimator)
+        trainer = self._trained(estimator, weak_set, weak_types(validation))
+        self._keep(trainer)
+        n = len(trainer.finetuning.trained_ids)
+        self.run.finish("finetune", **({} if done else {"samples": n}), **meter.facts(), clean_budget=wanted)
+
+    def after(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Validate the fine-tuned model: same samples, same seeds, attacks bound to it."""
+        stage = self.run.manifest["stages"].get("finetune", {})
+        if stage.get("status") != "done":
+            if stage.get("status") == "skipped":
+                self.run.skip("after", "there was no fine-tuning")
+            return
+        if self._begin("after", extends=("attacks", "corruptions")):
+            return
+        tuned = self.tuned()
+        meter = Meter(tuned)
+        weak_set = self._weak_set()
+        validation = self._validate(tuned, weak_set, "after")
+        self.run.write_table("validation", validation.table)
+        shown = with_after(self.run.read_table("samples"), self._gallery(weak_set, tuned), weak_set)
+        self.run.write_table("samples", shown)
+        self.run.finish("after", samples=len(validation), **meter.facts())
+
+    def report(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Write the report."""
+        from .reporting import write_report
+
+        write_report(self.run, self.context.manager, self.options.reporter)
+
+    def tuned(self) -> Estimator:
+        """Return an estimator around the fine-tuned weights of the run."""
+        estimator = self.context.fresh()
+        module = module_of(estimator)
+        if module is None:
+            raise ModelError("a black box cannot be given the fine-tuned weights; use an estimator around a module")
+        load_weights(inner(module), self.run.path / "model.safetensors")
+        return estimator
+
+    def _trained(self, estimator: Estimator, weak_set: WeakSet, weak: Sequence[str]) -> Trainer:
+        """Return the trainer after training; one that ended in this run before is loaded, and only chooses again."""
+        context, options = self.context, self.options
+        folder = self.run.path / "training"
+        trainer: Trainer = context.make(
+            "trainer", options.trainer, estimator, checkpoint_dir=folder, progress=self.progress
+        )
+        trainer.fit(
+            context.train,
+            None,
+            nb_epochs=options.nb_epochs,
+            batch_size=options.batch_size,
+            weak_set=weak_set,
+            weak_types=list(weak),
+            ids=context.train_ids,
+            guard=(context.test, context.test_parts[1]),
+        )
+        return trainer
+
+    def _keep(self, trainer: Trainer) -> None:
+        module = module_of(trainer.get_classifier())
+        if module is None:
+            raise ModelError(f"trainer {self.options.trainer!r} returned a classifier without a PyTorch module to save")
+        state = {name: tensor.detach().cpu().numpy() for name, tensor in inner(module).state_dict().items()}
+        self.run.write_tensors("model.safetensors", state)
+        record = replace(trainer.finetuning, guard_split="test")
+        self.run.write_json("training/finetuning.json", record.to_json())
+
+    def _validate(self, estimator: Estimator, weak_set: WeakSet, phase: str) -> Validation:
+        train, (test_ids, _) = self.context.train, self.context.test_parts
+        sets = sets_of(weak_set, train, self.context.test, test_ids, tune=phase == "before")
+        validator = self.context.make("validator", self.options.validator, estimator)
+        validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
+        return validation
+
+    def _gallery(self, weak_set: WeakSet, estimator: Estimator) -> Table:
+        return gallery(self._scores(), weak_set, self.context.scorer, estimator, self.context.train)
+
+    def _begin(self, stage: str, *, extends: tuple[str, ...] = ()) -> bool:
+        done = self.run.begin(stage, self.rows_depend_on(stage), extends=extends)
+        written = self.run.manifest.get("arguments", {})
+        self.run.update(arguments={**written, **plain(self.options.of(*_GROUPS[stage]))})
+        return done
+
+    def _map(self, table: str, stamp: Mapping[str, str] | None = None) -> SerialMap:
+        return SerialMap(self.run.parts(table), stamp=stamp, progress=self.progress)
+
+    def _tell(self) -> None:
+        data, options = self.context.train, self.options
+        self.run.update(
+            title=options.title(),
+            command=options.command(),
+            defaults=plain(Options().of(*(group for groups in _GROUPS.values() for group in groups))),
+            versions=versions(),
+            seeds={"seed": options.seed},
+            fingerprints={"model": self.identity["model_fingerprint"], "data": self.identity["data_fingerprint"]},
+            plan=self.identity["plan"],
+            class_names=list(getattr(data, "class_names", ())),
+        )
+
+    def _scores(self) -> Scores:
+        scores = self.run.records().scores
+        if scores is None:
+            raise RunError(f"{self.run.path} has no scores yet: run `art-weakrobust score` first")
+        return scores
+
+    def _weak_set(self) -> WeakSet:
+        weak_set = self.run.records().weak_set
+        if weak_set is None:
+            raise RunError(f"{self.run.path} has no weak set yet: run `art-weakrobust select` first")
+        return weak_set

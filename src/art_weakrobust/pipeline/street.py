@@ -1,0 +1,50 @@
+"""The stages that need no run directory: what the pipeline and ``WeakRobustValidator.evaluate`` both do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..analysis.complete import complete
+from ..protocols import Dataset, Estimator, Map, Scorer
+from ..results import Scores, WeakSet
+from ..selection import select
+from .context import ids_of
+
+Sets = dict[str, tuple[Dataset, np.ndarray]]
+
+
+def score(scorer: Scorer, estimator: Estimator, data: Dataset, over: Map, *, name: str) -> Scores:
+    """Return one complete row a sample: what the scorer gave, with label, prediction, correct, status and path.
+
+    :param name: of the scorer, for the rows.
+    """
+    return complete(scorer(estimator, data, over), estimator, data, over, scorer=name)
+
+
+def choose(scores: Scores, options: Mapping[str, Any], seed: int) -> WeakSet:
+    """Return the weak set, its halves and the control group.
+
+    :param options: ``fraction``, ``top_k``, ``threshold``, ``per_class``, ``fill``; the default fraction gives way to
+        ``top_k`` or ``threshold``.
+    """
+    chosen = dict(options)
+    if chosen.get("top_k") is not None or chosen.get("threshold") is not None:
+        chosen["fraction"] = None
+    return select(scores, **chosen, seed=seed)
+
+
+def sets_of(
+    weak_set: WeakSet, train: Dataset, test: Dataset | None, test_ids: np.ndarray | None = None, *, tune: bool
+) -> Sets:
+    """Return the sets to validate on: the held-out half, the control group, the test set, and the tune half if asked.
+
+    :param tune: True before fine-tuning alone; its figures guide training and are shown nowhere.
+    """
+    roles = ("tune", "held_out", "control") if tune else ("held_out", "control")
+    sets: Sets = {role: (train, weak_set.ids(role)) for role in roles}
+    if test is not None:
+        sets["test"] = (test, ids_of(test) if test_ids is None else test_ids)
+    return {name: (data, ids) for name, (data, ids) in sets.items() if len(ids)}

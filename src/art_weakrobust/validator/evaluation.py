@@ -1,0 +1,154 @@
+"""What ``WeakRobustValidator.evaluate`` returns: scores, weak set and verdicts, and how to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..errors import UsageError
+from ..report import figures
+from ..report.html import compact_html, html_report
+from ..report.summary import summarise
+from ..report.text import comparison_text
+from ..results import Finetuning, Records, Scores, Validation, WeakSet
+from ..store import atomic_write
+from ..validation.metrics import strengths, weak_types, weaknesses
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Records that can be printed, plotted and written as a page.
+
+    :param records: everything that flowed.
+    """
+
+    records: Records
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The numbers, as ``summary.json`` holds them."""
+        return summarise(self.records)
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The tables of the report, name -> frame: ``headline``, ``validation``, ``paired``, ``classes``, …."""
+        return {name: pd.DataFrame(rows) for name, rows in self.summary["tables"].items()}
+
+    def __str__(self) -> str:
+        return comparison_text(self.records)
+
+    def _repr_html_(self) -> str:
+        return compact_html(self.records)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report, one file without network, and return its path.
+
+        :raises RunError: where the path cannot be written.
+        """
+        atomic_write(path, html_report()(self.records)["report.html"])
+        return Path(path)
+
+    def plot_types(self) -> Figure:
+        """Return accuracy per perturbation type, with intervals."""
+        return figures.plot_types(self.records)
+
+    def plot_scores(self) -> Figure:
+        """Return the distribution of the scores."""
+        return figures.plot_scores(self.records)
+
+    def plot_samples(self) -> Figure:
+        """Return the weakest samples with their most damaging neighbors."""
+        return figures.plot_samples(self.records)
+
+
+@dataclass(frozen=True)
+class WeakRobustEvaluation(_Shown):
+    """One evaluation of one classifier.
+
+    :param records: ``before`` holds the verdicts, whatever the phase was.
+    :param phase: ``before`` where the weak set was found here, ``after`` where it was handed in.
+    """
+
+    phase: str = "before"
+
+    @property
+    def scores(self) -> Scores:
+        """One row a training sample.
+
+        :raises UsageError: where the weak set was handed in, so that nothing was scored.
+        """
+        if self.records.scores is None:
+            raise UsageError(
+                "this evaluation was given a weak_set, so nothing was scored; the first one has the scores"
+            )
+        return self.records.scores
+
+    @property
+    def weak_set(self) -> WeakSet:
+        """The weak robust samples, in halves, and their control group."""
+        assert self.records.weak_set is not None
+        return self.records.weak_set
+
+    @property
+    def validation(self) -> Validation:
+        """One verdict a sample x perturbation."""
+        assert self.records.before is not None
+        return self.records.before
+
+    @property
+    def weak_types(self) -> list[str]:
+        """Types that are weak on the tune half: they guide training. Empty where the weak set was handed in."""
+        return weak_types(self.validation)
+
+    @property
+    def weaknesses(self) -> list[str]:
+        """Types that are weak on the held-out half: the verdict."""
+        return weaknesses(self.validation)
+
+    @property
+    def strengths(self) -> list[str]:
+        """Types that are strong on the held-out half."""
+        return strengths(self.validation)
+
+    def compare(self, before: WeakRobustEvaluation, finetuning: Finetuning | None = None) -> WeakRobustComparison:
+        """Hold this evaluation, after fine-tuning, against the one before, sample by sample.
+
+        :param before: the evaluation that found the weak set.
+        :param finetuning: what training drew (``trainer.finetuning``), so that trained types are marked.
+        :raises UsageError: where the two were made on different samples or perturbation types.
+        """
+        if self.weak_set.table != before.weak_set.table:
+            raise UsageError(
+                "the two evaluations have different weak sets: pass weak_set=before.weak_set to the second"
+            )
+        missing = {kind.type for kind in before.validation.types} ^ {kind.type for kind in self.validation.types}
+        if missing:
+            raise UsageError(f"the two evaluations have different perturbation types: {', '.join(sorted(missing))}")
+        records = before.records.with_(
+            after=self.validation, finetuning=finetuning, provenance=before.records.provenance
+        )
+        if self.records.samples is not None:
+            records = records.with_(samples=self.records.samples)
+        return WeakRobustComparison(records)
+
+
+@dataclass(frozen=True)
+class WeakRobustComparison(_Shown):
+    """Before and after fine-tuning, on the same samples, seeds and perturbations."""
+
+    @property
+    def finetuning(self) -> Finetuning | None:
+        """What training drew."""
+        return self.records.finetuning
+
+    def plot(self) -> Figure:
+        """Return the change of every perturbation type, with intervals."""
+        return figures.plot_comparison(self.records)

@@ -1,0 +1,252 @@
+"""``WeakRobustValidator``: finds the weak samples of a training set and validates a classifier on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import inf
+from typing import Any
+
+import numpy as np
+from art.estimators.classification import PyTorchClassifier
+from art.evaluations.evaluation import Evaluation
+from tqdm.auto import tqdm
+
+from ..datasets.arrays import as_dataset
+from ..errors import UsageError
+from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
+from ..execution.serial import SerialMap
+from ..perturbations.resolve import resolve_attacks, resolve_corruptions
+from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
+from ..pipeline.shown import gallery, with_after
+from ..pipeline.street import choose, score, sets_of
+from ..plugins.manager import Manager
+from ..plugins.reference import Reference
+from ..protocols import Dataset, Estimator, Map, Scorer
+from ..results import Records, Scores, Table, Validation, WeakSet
+from ..threat import parse_eps, parse_norm
+from ..validation.loop import validate
+from .evaluation import WeakRobustEvaluation
+
+ATTACKS = ("fgm", "pgd", "pgd@2")
+CORRUPTIONS = ("gaussian_noise", "shot_noise", "brightness", "contrast", "defocus_blur", "pixelate")
+
+
+class WeakRobustValidator(Evaluation):
+    """Scores the local robustness of every training sample, and validates the classifier on the weakest of them.
+
+    >>> validator = WeakRobustValidator(classifier, radius=8 / 255, attacks=["fgm", "pgd@2"], corruptions=["contrast"])
+    >>> before = validator.evaluate(x_train, y_train, x_test=x_test, y_test=y_test)
+    >>> print(before.weaknesses)
+
+    Source: Nuhu et al., "A Validation Strategy for Deep Learning Models", https://arxiv.org/abs/2509.19197.
+
+    :param classifier: any ART classifier with clip values (0, 1); the module of a ``PyTorchClassifier`` is shared.
+    :param radius: of the sampled neighborhood, in the units of the pixels; ``"8/255"`` is understood.
+    :param neighbors: drawn per sample.
+    :param fraction: share of the clean-correct samples that becomes the weak set; see also ``top_k``, ``threshold``.
+    :param eps: budget of Linf attacks without one of their own; ``eps_l2`` of L2 attacks.
+    :param seed: of every draw.
+    :param attacks: names, factories ``estimator -> EvasionAttack``, ready-made attacks (rebound), or a mapping label ->
+        one of these.
+    :param corruptions: names, functions ``(x, ids, severity, seed) -> x``, or a mapping label -> one of these.
+    :param radius_norm: ``inf`` or 2.
+    :param scorer: a name (``"attack:attack=pgd"``), or any :class:`~art_weakrobust.protocols.Scorer`.
+    :param severities: of the corruptions, 1 to 5.
+    :param top_k: size of the weak set, in place of ``fraction``.
+    :param threshold: least score of a weak sample, in place of ``fraction``.
+    :param per_class: at most so many weak samples of each class.
+    :param fill: fill up by least margin where too few neighborhoods hold an error.
+    :param quantise: round neighbors to 8 bits.
+    :param include_misclassified: score samples that are wrong when clean as well.
+    :param batch_size: images in one forward pass.
+    :param plugins: modules or objects with hooks, or a manager.
+    :param verbose: show progress.
+    :raises UsageError: for clip values other than (0, 1), and values out of range.
+    """
+
+    def __init__(
+        self,
+        classifier: Estimator,
+        radius: float | str = 8 / 255,
+        neighbors: int = 50,
+        fraction: float = 0.1,
+        eps: float | str = 2 / 255,
+        seed: int = 0,
+        attacks: Iterable[Any] | Mapping[str, Any] = ATTACKS,
+        corruptions: Iterable[Any] | Mapping[str, Any] = CORRUPTIONS,
+        *,
+        eps_l2: float | str = 0.5,
+        radius_norm: float | str = inf,
+        scorer: str | Scorer = "neighborhood",
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        top_k: int | None = None,
+        threshold: float | None = None,
+        per_class: int | None = None,
+        fill: bool = False,
+        quantise: bool = False,
+        include_misclassified: bool = False,
+        batch_size: int = 128,
+        plugins: Manager | Iterable[Any] = (),
+        verbose: bool = True,
+    ) -> None:
+        self.classifier = checked(classifier)
+        self.radius, self.radius_norm = parse_eps(radius, "radius"), parse_norm(radius_norm)
+        self.eps, self.eps_l2 = parse_eps(eps), parse_eps(eps_l2, "eps_l2")
+        self.neighbors, self.seed, self.batch_size, self.verbose = int(neighbors), int(seed), int(batch_size), verbose
+        self.attacks = dict(attacks) if isinstance(attacks, Mapping) else list(attacks)
+        self.corruptions = dict(corruptions) if isinstance(corruptions, Mapping) else list(corruptions)
+        self.severities, self.scorer = tuple(severities), scorer
+        self.quantise, self.include_misclassified = quantise, include_misclassified
+        self.selection = {
+            "fraction": fraction,
+            "top_k": top_k,
+            "threshold": threshold,
+            "per_class": per_class,
+            "fill": fill,
+        }
+        self.manager = Manager.of(plugins)
+        self._scores: Scores | None = (
+            None  # of the last evaluation that scored: the report shows its samples after, too
+        )
+        self._shown: Table | None = None
+
+    def evaluate(
+        self,
+        x: np.ndarray | Dataset,
+        y: np.ndarray | None = None,
+        *,
+        x_test: np.ndarray | Dataset | None = None,
+        y_test: np.ndarray | None = None,
+        classifier: Estimator | None = None,
+        weak_set: WeakSet | None = None,
+    ) -> WeakRobustEvaluation:
+        """Score, select and validate; or, with a weak set at hand, validate alone.
+
+        :param x: training samples, float32 (n, c, h, w) in [0, 1], or a ``Dataset``; ids are positions in it.
+        :param y: labels, indices (n,) or one-hot (n, classes); None with a ``Dataset``.
+        :param x_test: samples of the test set; without them the headline measures are not run.
+        :param classifier: another classifier than the validator's own, the fine-tuned one say.
+        :param weak_set: the weak set of an earlier evaluation, for the same samples ``x``.
+        :raises DataError: for arrays that are no images or labels.
+        """
+        estimator = self.classifier if classifier is None else checked(classifier)
+        train = as_dataset(x, y)
+        test = None if x_test is None else as_dataset(x_test, y_test)
+        phase = "before" if weak_set is None else "after"
+        scorer, scores = self._scorer(), None
+        with self._over() as over:
+            if weak_set is None:
+                scores = score(scorer, estimator, train, over(), name=self._scorer_name())
+                weak_set = choose(scores, self.selection, self.seed)
+        with self._over() as over:
+            validation = self.validate(estimator, sets_of(weak_set, train, test, tune=phase == "before"), over(phase))
+        if scores is not None:
+            self._scores, self._shown = scores, gallery(scores, weak_set, scorer, estimator, train)
+        elif self._scores is not None and self._shown is not None:
+            now = gallery(self._scores, weak_set, scorer, estimator, train)
+            self._shown = with_after(self._shown, now, weak_set)
+        records = Records(
+            scores=scores,
+            weak_set=weak_set,
+            before=validation,
+            samples=self._shown,
+            class_names=tuple(getattr(train, "class_names", ())),
+            provenance=self._provenance(estimator, train),
+        )
+        return WeakRobustEvaluation(records, phase)
+
+    def validate(self, estimator: Estimator, sets: Mapping[str, tuple[Dataset, np.ndarray]], over: Map) -> Validation:
+        """Return one verdict a sample x perturbation; attacks are bound to ``estimator``.
+
+        :param sets: name of the set -> data set and int64 sample ids.
+        :param over: runs the chunks.
+        """
+        attacks = resolve_attacks(
+            self.attacks,
+            self.manager,
+            estimator=estimator,
+            eps=self.eps,
+            eps_l2=self.eps_l2,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+        return validate(
+            estimator,
+            sets,
+            over,
+            attacks=attacks,
+            corruptions=resolve_corruptions(self.corruptions, self.manager),
+            severities=self.severities,
+            radius=self.radius,
+            radius_norm=self.radius_norm,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
+    def _scorer(self) -> Scorer:
+        if not isinstance(self.scorer, str):
+            return self.scorer
+        reference = Reference.parse(self.scorer)
+        offered = {**self._neighborhood(), "eps": self.eps, "eps_l2": self.eps_l2, "batch_size": self.batch_size}
+        offered |= {"neighbors": self.neighbors, "include_misclassified": self.include_misclassified}
+        made: Scorer = self.manager.make("scorer", reference.name, written=reference.options, offered=offered)
+        return made
+
+    def _scorer_name(self) -> str:
+        return Reference.parse(self.scorer).name if isinstance(self.scorer, str) else type(self.scorer).__name__
+
+    def _neighborhood(self) -> dict[str, Any]:
+        return {
+            "radius": self.radius,
+            "radius_norm": self.radius_norm,
+            "quantise": self.quantise,
+            "seed": self.seed,
+        }
+
+    @contextmanager
+    def _over(self) -> Iterator[Any]:
+        """Yield a function phase -> Map in memory, with a progress bar as ART draws them."""
+        with tqdm(total=0, desc="Weak robust - Samples", leave=False, disable=not self.verbose) as bar:
+            finished: dict[str, int] = {}
+
+            def progress(stage: str, done: int, total: int) -> None:
+                bar.total += total if stage not in finished else 0
+                bar.set_postfix_str(stage, refresh=False)
+                bar.update(done - finished.get(stage, 0))
+                finished[stage] = done
+
+            yield lambda phase=None: SerialMap(stamp={} if phase is None else {"phase": phase}, progress=progress)
+
+    def _provenance(self, estimator: Estimator, data: Dataset) -> dict[str, Any]:
+        arguments = {
+            **self._neighborhood(),
+            **self.selection,
+            "neighbors": self.neighbors,
+            "scorer": self._scorer_name(),
+        }
+        arguments |= {"eps": self.eps, "eps_l2": self.eps_l2, "severities": list(self.severities)}
+        return {
+            "title": f"{type(estimator).__name__} on {getattr(data, 'name', 'data')}",
+            "arguments": arguments,
+            "versions": versions(),
+            "seeds": {"seed": self.seed},
+            "fingerprints": {"model": model_fingerprint(estimator), "data": data_fingerprint(data)},
+            "plan": plan_of(estimator),
+        }
+
+
+def checked(classifier: Estimator) -> Estimator:
+    """Return the classifier with its module in a fast estimator where it has one.
+
+    :raises UsageError: for clip values other than (0, 1).
+    """
+    clip = getattr(classifier, "clip_values", None)
+    if clip is None or not (np.all(np.asarray(clip[0]) == 0) and np.all(np.asarray(clip[1]) == 1)):
+        raise UsageError(
+            f"classifier: clip_values are {clip}, expected (0, 1): put the scaling of the pixels inside the model, as "
+            "in torch.nn.Sequential(YourScaling(), model), and build the classifier with clip_values=(0, 1)"
+        )
+    if isinstance(classifier, PyTorchClassifier) and answers_as_its_module(classifier):
+        return FastPyTorchClassifier.sharing(classifier)
+    return classifier
