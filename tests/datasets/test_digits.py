@@ -42,7 +42,7 @@ def test_the_split_is_the_one_that_published_figures_were_made_on():
 
 
 def test_another_split_or_an_argument_is_refused():
-    with pytest.raises(DataError, match=r"did you mean 'train'.*it has: train, test"):
+    with pytest.raises(DataError, match=r"did you mean 'train'.*it has: 'train', 'test'"):
         digits(split="trian")
     with pytest.raises(DataError, match="takes no argument"):
         digits("somewhere")

@@ -55,8 +55,8 @@ def test_class_names_are_read_where_they_are(tmp_path):
 
 def test_a_missing_split_or_array_says_what_is_there(tmp_path):
     path = saved(tmp_path, x_train=X, y_train=Y)
-    assert "no split 'test'; it has: train" in refused(path, split="test")
-    assert "it holds: images" in refused(saved(tmp_path, images=X))
+    assert "no split 'test'; it has: 'train'" in refused(path, split="test")
+    assert "it holds: 'images'" in refused(saved(tmp_path, images=X))
 
 
 def test_python_objects_are_not_unpickled(tmp_path):
@@ -76,6 +76,20 @@ def test_a_file_cut_short_is_refused(tmp_path):
     for size in (0, 4, 100, len(whole) // 2, len(whole) - 30):
         (tmp_path / "data.npz").write_bytes(whole[:size])
         assert "data.npz" in refused(path)
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_altered_bytes_give_samples_or_a_data_error_and_nothing_else(tmp_path, seed):
+    path = saved(tmp_path, seed % 2 == 0, x_train=X[:, :1, :2, :2], y_train=Y)
+    content, random = bytearray((tmp_path / "data.npz").read_bytes()), np.random.default_rng(seed)
+    for position in random.integers(0, len(content), 3):
+        content[position] = random.integers(256)
+    (tmp_path / "data.npz").write_bytes(content)
+    try:
+        chunks = list(npz(path).chunks(10))
+    except DataError:
+        return
+    assert sum(len(chunk) for chunk in chunks) == 10
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -131,6 +132,22 @@ def test_files_cut_short_are_refused(file):
         for size in (5, 40, len(whole) // 2, len(whole) - 8):
             file.write_bytes(whole[:size])
             assert "weights" in refused(file)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_altered_bytes_give_weights_or_a_model_error_and_nothing_else(file, seed):
+    if seed % 3 == 0:
+        safetensors.torch.save_file(STATE, file)
+    else:
+        torch.save(STATE, file, _use_new_zipfile_serialization=seed % 3 == 1)
+    content, random = bytearray(file.read_bytes()), np.random.default_rng(seed)
+    for position in random.integers(0, len(content), 3):
+        content[position] = random.integers(256)
+    file.write_bytes(content)
+    try:
+        load_weights(net(), file)
+    except ModelError:
+        return
 
 
 def test_other_files_are_named_for_what_they_are(file, tmp_path):

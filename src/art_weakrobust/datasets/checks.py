@@ -145,7 +145,7 @@ def split(name: str, known: Sequence[str], where: str) -> str:
     """Return the name of a split that the data set has."""
     if name not in known:
         hint = nearest(str(name), tuple(known)) or ";"
-        raise DataError(f"{where} has no split {name!r}{hint} it has: {', '.join(known) or 'none'}")
+        raise DataError(f"{where} has no split {name!r}{hint} it has: {', '.join(map(repr, known)) or 'none'}")
     return name
 
 

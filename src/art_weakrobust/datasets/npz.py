@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from os import SEEK_CUR
@@ -19,7 +20,10 @@ from .arrays import ArrayDataset
 from .downloads import mistaken_for
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field end it
-_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, MemoryError)
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, SyntaxError, EOFError, RuntimeError, MemoryError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)  # what numpy, zipfile and zlib raise for damaged headers and data
 
 
 def npz(argument: str, *, split: str = "train") -> ArrayDataset:
@@ -51,7 +55,7 @@ def npz(argument: str, *, split: str = "train") -> ArrayDataset:
 def _has_split(arrays: set[str], split: str, argument: str) -> None:
     words = sorted({name[2:] for name in arrays if name.startswith("x_") and f"y_{name[2:]}" in arrays})
     if not words:
-        have = ", ".join(sorted(arrays)) or "nothing"
+        have = ", ".join(map(repr, sorted(arrays))) or "nothing"
         raise DataError(f"npz: {argument!r} needs arrays x_train, y_train, x_test, y_test; it holds: {have}")
     checks.split(split, words, f"npz:{argument}")
 

@@ -118,7 +118,7 @@ def _same_columns(shards: Shards) -> None:
 
 
 def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+    return ", ".join(f"{field.name!r}: {field.type}" for field in schema)
 
 
 def _image_column(schema: pa.Schema, where: str) -> str:

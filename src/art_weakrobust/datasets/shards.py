@@ -158,8 +158,12 @@ class Shards:
         file, group = self._groups[number]
         try:
             with pq.ParquetFile(self.files[file], metadata=self._metadata[file]) as opened:
-                return opened.read_row_group(group, columns=[name]).column(name)
-        except (pa.ArrowException, OSError, KeyError) as error:
+                column = opened.read_row_group(group, columns=[name]).column(name)
+            column.validate(full=True)  # a damaged page may decode to text that is none, or to too few rows
+            if len(column) != (rows := self._metadata[file].row_group(group).num_rows):
+                raise pa.ArrowInvalid(f"{len(column)} rows of {rows}")
+            return column
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # names that are no text are ValueErrors
             raise DataError(
                 f"{self.where}: row group {group} of {self.files[file].name!r} cannot be read: {_line(error)}; "
                 "the file is damaged, download it again"
@@ -171,8 +175,10 @@ def _footer(file: Path, where: str) -> tuple[pq.FileMetaData, pa.Schema]:
         if mistake := mistaken_for(file):
             raise DataError(f"{where}: {file.name!r} {mistake}")
         metadata = pq.read_metadata(file)
+        if min((metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)), default=0) < 0:
+            raise pa.ArrowInvalid("a negative number of rows")
         return metadata, metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"{where}: {file.name!r} is no parquet file, or cut short: {_line(error)}; download it again"
         ) from error

@@ -20,6 +20,10 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _ZIP = b"PK\x03\x04"
 _SHOWN = 3
+_DAMAGED = (
+    *(RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError),
+    *(AssertionError, OverflowError, MemoryError),
+)  # what torch.load raises for files that are cut short or altered
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:
@@ -96,7 +100,7 @@ def _torch(file: Path, head: bytes) -> Any:
             f"weights {str(file)!r} need unpickling, which would run code from the file, and are not read; save the "
             "state dict alone (safetensors.torch.save_file(model.state_dict(), 'weights.safetensors'))"
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except _DAMAGED as error:
         raise ModelError(
             f"weights {str(file)!r} are damaged or cut short: {_line(error)}; download them again"
         ) from error
@@ -123,7 +127,7 @@ def _described(content: Any) -> str:
 
 
 def _first(names: Iterable[str]) -> str:
-    names = list(names)
+    names = [name if name.isprintable() else repr(name) for name in names]
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + rest
 
