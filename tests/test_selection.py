@@ -83,6 +83,12 @@ def test_fill_takes_the_least_margins_next_and_says_so():
     assert rows == {1: "score", 2: "margin", 0: "margin"}
 
 
+def test_fill_never_comes_before_an_error_that_was_found():
+    distances = scores([-0.9, -0.2, -0.1], found=[True, False, False], neighbor_margin=[0.9, 0.2, 0.1])
+    rows = select(distances, top_k=2, fill=True).table.to_pylist()
+    assert [(row["index"], row["reason"]) for row in rows[:2]] == [(0, "score"), (2, "margin")]
+
+
 def test_without_a_found_column_every_finite_score_counts():
     distances = scores([-0.5, -0.1, -0.9, np.nan], found=None)
     assert weak(select(distances, fraction=1.0)) == [0, 1, 2]
@@ -157,6 +163,11 @@ def test_the_control_group_comes_from_the_whole_clean_correct_rest():
     assert len(selected.control) == 5
     drawn = np.concatenate([select(given_scores, fraction=0.2, seed=seed).control for seed in range(60)])
     assert set(drawn) == set(range(10, 50))
+
+
+def test_a_clean_correct_sample_whose_scoring_failed_may_be_a_control():
+    failed = scores([0.9, 0.8, np.nan], correct=[True] * 3, status=["ok", "ok", "error: crash"])
+    assert select(failed, top_k=2).control.tolist() == [2]
 
 
 def test_the_control_group_is_smaller_where_there_are_not_enough():

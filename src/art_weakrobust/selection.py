@@ -172,10 +172,8 @@ def _place_in_class(label: np.ndarray) -> np.ndarray:
 
 def _half(pool: _Pool, ranked: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Return which of ``ranked`` are held out, bool: every other one of each class, in random order."""
-    keys = np.empty(ranked.size)
-    keys[np.argsort(ranked)] = generator.random(ranked.size)
     held_out = np.zeros(ranked.size, bool)
-    held_out[np.lexsort((keys, pool.label[ranked]))[1::2]] = True
+    held_out[np.lexsort((generator.random(ranked.size), pool.label[ranked]))[1::2]] = True
     return held_out
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
+from art_weakrobust.results import Validation
 from art_weakrobust.statistics import (
     wilson,
 )
@@ -64,6 +66,26 @@ class TestScoresAndClasses:
         assert (one["n_test"], one["n_robust"], one["robust_before"], one["robust_after"]) == (2, 1, 1.0, 1.0)
         assert (zero["confused_with"], zero["confused_n"]) == (1, 2)
         assert zero["weak_share"] is None
+
+    def test_an_attack_that_crashed_after_makes_no_class_robust_or_weak(self, validation, scores, weak_set, pick):
+        before = validation({("test", "fgm-linf", None): [1, 0], ("test", "pgd-linf", None): [0, 0]})
+        after = validation({("test", "fgm-linf", None): [1, 1], ("test", "pgd-linf", None): [None] * 2}, phase="after")
+        row = pick(metrics.class_table(scores([0.0], [0]), weak_set([]), before, after, eps=EPS))
+        assert (row["n_robust"], row["robust_before"], row["robust_after"]) == (2, 0.5, 1.0)
+
+    def test_classes_follow_the_samples_where_one_phase_lacks_some(self, validation, scores, weak_set, pick):
+        labels = [0, 0, 1, 1]
+        before = validation({("test", "clean", None): [1, 0, 1, 1]}, labels=labels)
+        after = validation({("test", "clean", None): [1, 1, 1, 0]}, phase="after", labels=labels)
+        last = Validation(after.table.filter(pc.greater(after.table["index"], 0)), after.types)
+        rows = metrics.class_table(scores([], np.empty(0, int)), weak_set([]), before, last)
+        shown = [(row["label"], row["n_test"], row["clean_before"], row["clean_after"]) for row in rows]
+        assert shown == [(0, 1, 0.0, 1.0), (1, 2, 1.0, 0.5)]
+
+    def test_misclassified_samples_are_no_part_of_the_share(self, scores, weak_set, pick):
+        given = scores([0.9, 0.8, 0.0], [0, 0, 0], correct=[True, False, True])
+        row = pick(metrics.class_table(given, weak_set([(0, "tune", "score")])))
+        assert (row["n_scored"], row["n_weak"]) == (2, 1)
 
     def test_the_scorers_own_neighbors_say_what_weak_samples_are_taken_for(self, pick, weak_set, scores):
         told = {"neighbor_prediction": [2, 2, 1, 1, 1]}

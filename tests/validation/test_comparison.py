@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from art_weakrobust.results import Finetuning, Validation
@@ -90,6 +91,18 @@ class TestPairedTable:
         assert row["change"] < 0 < row["gained"] - row["lost"]
         assert row["verdict"] == "no_evidence"
 
+    def test_images_that_one_phase_lacks_are_left_out(self, validation, pick):
+        before = validation({("test", "pgd-linf", None): [1, 1, 0, 0, 1]})
+        after = validation({("test", "pgd-linf", None): [0, 1, 1, 0, 1]}, phase="after")
+        last = Validation(after.table.filter(pc.greater(after.table["index"], 1)), after.types)
+        row = pick(metrics.paired_table(before, last))
+        assert (row["n"], row["before"], row["after"], row["gained"]) == (
+            3,
+            pytest.approx(1 / 3),
+            pytest.approx(2 / 3),
+            1,
+        )
+
     def test_rows_are_matched_by_sample_not_by_place(self, validation, pick):
         before = validation({("test", "pgd-linf", None): [1, 0, 0, 1]})
         after = validation({("test", "pgd-linf", None): [1, 0, 0, 1]}, phase="after")
@@ -135,6 +148,15 @@ class TestHeadline:
         status = {"pgd-linf": ["error: crash", "error: crash", "misclassified"]}
         row = pick(metrics.headline(validation(cells, status=status), None, EPS), metric="robust")
         assert (row["types"], row["left_out"], row["before"]) == (["fgm-linf"], ["pgd-linf"], pytest.approx(2 / 3))
+
+    def test_an_attack_that_crashed_after_is_left_out_before_as_well(self, validation, pick):
+        before = validation({("test", "fgm-linf", None): [1, 1, 0], ("test", "pgd-linf", None): [0, 0, 0]})
+        after = validation(
+            {("test", "fgm-linf", None): [1, 1, 1], ("test", "pgd-linf", None): [None] * 3}, phase="after"
+        )
+        row = pick(metrics.headline(before, after, EPS), metric="robust")
+        assert (row["types"], row["left_out"], row["n"]) == (["fgm-linf"], ["pgd-linf"], 3)
+        assert (row["before"], row["after"]) == (pytest.approx(2 / 3), 1.0)
 
     def test_an_image_counts_only_where_every_attack_has_a_verdict(self, validation, pick):
         cells = {("test", "fgm-linf", None): [0, 0, 1, 1], ("test", "pgd-linf", None): [None, 1, 1, None]}
