@@ -227,7 +227,7 @@ class WeakRobustTrainer(Trainer):
         """Return everything that decides what training does, in plain values."""
         options = {
             "eps": self.eps,
-            "attacks": {kind.name: str(kind.threat) for kind in self.attacks},
+            "attacks": {k.name: {"norm": norm_key(k.threat.norm), "eps": k.threat.eps} for k in self.attacks},
             "corruptions": [kind.name for kind in self.corruptions],
             "weak_weight": self.weak_weight,
             "weak_types": job.weak,

@@ -48,7 +48,7 @@ def draw_epoch(ids: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> n
 
 
 def batches(drawn: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Cut an epoch into batches of nearly one size, ``batch_size`` at most: batch norm refuses a last one of one sample."""
+    """Cut an epoch into batches of nearly one size, ``batch_size`` at most: batch norm refuses a last batch of one."""
     return np.array_split(drawn, max(1, -(-len(drawn) // batch_size)))
 
 
