@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_digits
 
+from art_weakrobust.report.html import html_report
 from art_weakrobust.results import Finetuning, PerturbationType, Records, Scores, Validation, WeakSet
 
 EPS = 2 / 255
@@ -27,20 +29,30 @@ TYPES = (
     PerturbationType("defocus_blur", "corruptions", "blur"),
     PerturbationType("pixelate", "corruptions", "digital"),
 )
-BEFORE = dict(zip((t.type for t in TYPES), (0.93, 0.72, 0.2, 0.06, 0.11, 0.52, 0.58, 0.9, 0.62, 0.71, 0.66), strict=True))
-AFTER = dict(zip((t.type for t in TYPES), (0.91, 0.8, 0.63, 0.48, 0.52, 0.77, 0.8, 0.86, 0.53, 0.74, 0.76), strict=True))
+BEFORE = dict(
+    zip((t.type for t in TYPES), (0.93, 0.72, 0.2, 0.06, 0.11, 0.52, 0.58, 0.9, 0.62, 0.71, 0.66), strict=True)
+)
+AFTER = dict(
+    zip((t.type for t in TYPES), (0.91, 0.8, 0.63, 0.48, 0.52, 0.77, 0.8, 0.86, 0.53, 0.74, 0.76), strict=True)
+)
 DRAWN = {"pgd-linf": 5000, "gaussian_noise": 900, "contrast": 900}
 
 
 def verdicts(
-    types: tuple[PerturbationType, ...], phase: str, sets: dict[str, np.ndarray], labels: np.ndarray, severities: int = 5
+    types: tuple[PerturbationType, ...],
+    phase: str,
+    sets: dict[str, np.ndarray],
+    labels: np.ndarray,
+    severities: int = 5,
 ) -> Validation:
     """Every image has a strength of its own, the same in both phases, so that pairs are alike, as real ones are."""
     rng = np.random.default_rng(5)
     strength = {name: rng.random(len(ids)) for name, ids in sets.items()}
     noise = np.random.default_rng(6 if phase == "before" else 7)
     chance = BEFORE if phase == "before" else AFTER
-    rows: dict[str, list[Any]] = {key: [] for key in ("index", "set", "type", "severity", "label", "prediction", "status")}
+    rows: dict[str, list[Any]] = {
+        key: [] for key in ("index", "set", "type", "severity", "label", "prediction", "status")
+    }
     for kind in types:
         for severity in range(1, severities + 1) if kind.family == "corruptions" else (None,):
             for name, ids in sets.items():
@@ -111,8 +123,8 @@ def gallery(weak: np.ndarray, images: np.ndarray, labels: np.ndarray, *, after: 
     """What a report shows of the weakest: uint8 images (n, c, h, w), a noisy neighbor, probabilities."""
     rng = np.random.default_rng(3)
     k = int(labels.max()) + 1
-    noise = rng.integers(-radius, radius + 1, images.shape)
-    near = (images.astype(int) + noise).clip(0, 255).astype(np.uint8)
+    noise = rng.integers(-radius, radius + 1, images.shape, dtype=np.int16)
+    near = (images.astype(np.int16) + noise).clip(0, 255).astype(np.uint8)
 
     def chances(right: bool) -> list[list[float]]:
         p = rng.dirichlet(np.full(k, 0.2), len(weak)) * 0.3
@@ -136,23 +148,40 @@ def gallery(weak: np.ndarray, images: np.ndarray, labels: np.ndarray, *, after: 
 PROVENANCE = {
     "title": "digits-cnn on digits",
     "command": "art-weakrobust run --model digits-cnn --dataset digits --radius 40/255 --out runs/digits",
-    "arguments": {"model": "digits-cnn", "radius": 40 / 255, "neighbors": 50, "eps": EPS, "seed": 0, "out": "runs/digits"},
+    "arguments": {
+        "model": "digits-cnn",
+        "radius": 40 / 255,
+        "neighbors": 50,
+        "eps": EPS,
+        "seed": 0,
+        "out": "runs/digits",
+    },
     "defaults": {"model": "digits-cnn", "radius": 8 / 255, "neighbors": 50, "eps": EPS, "seed": 0, "out": None},
-    "versions": {"art-weakrobust": "0.1.0", "adversarial-robustness-toolbox": "1.20.1", "torch": "2.14.1", "numpy": "2.3.5"},
+    "versions": {
+        "art-weakrobust": "0.1.0",
+        "adversarial-robustness-toolbox": "1.20.1",
+        "torch": "2.14.1",
+        "numpy": "2.3.5",
+    },
     "seeds": {"seed": 0},
     "fingerprints": {"model": "sha256 4f1c09b2a7b27e", "after": "sha256 9a70d311f4", "train": "xxh128 7be2a090c3"},
     "plan": {"device": "cpu", "batch_size": 256, "precision": "float32"},
     "stages": {
         "score": {"status": "done", "seconds": 12.3, "forwards": 61200, "gradients": 1200, "samples": 1200},
         "select": {"status": "done", "seconds": 0.2, "samples": 1200},
-        "validate-before": {"status": "resumed", "seconds": 20.1, "forwards": 40000, "gradients": 9000, "samples": 460},
+        "before": {"status": "resumed", "seconds": 20.1, "forwards": 40000, "gradients": 9000, "samples": 460},
         "finetune": {"status": "done", "seconds": 31.0, "forwards": 90000, "gradients": 60000, "samples": 1140},
-        "validate-after": {"status": "failed: out of memory", "seconds": 19.8, "forwards": 40000, "gradients": 9000},
+        "after": {"status": "failed: out of memory", "seconds": 19.8, "forwards": 40000, "gradients": 9000},
     },
     "started": "2026-11-24T09:15:00+00:00",
 }
 FINDINGS = (
-    {"severity": "warning", "code": "saturated_score", "seen": "60 % of the scores are 0.", "do": "Use a larger radius."},
+    {
+        "severity": "warning",
+        "code": "saturated_score",
+        "seen": "60 % of the scores are 0.",
+        "do": "Use a larger radius.",
+    },
     {"severity": "note", "code": "nondeterministic", "seen": "Two passes differ by 2e-7.", "do": "Nothing."},
 )
 
@@ -171,11 +200,11 @@ def finetuning(trained_ids: np.ndarray) -> Finetuning:
             {
                 "alpha": float(a),
                 "clean": 0.935 - 0.03 * a**2,
-                "clean_lower": 0.905 - 0.03 * a**2,
-                "clean_upper": 0.955 - 0.03 * a**2,
+                "clean_low": 0.905 - 0.03 * a**2,
+                "clean_high": 0.955 - 0.03 * a**2,
                 "robust": 0.06 + 0.42 * a,
-                "robust_lower": 0.03 + 0.40 * a,
-                "robust_upper": 0.09 + 0.44 * a,
+                "robust_low": 0.03 + 0.40 * a,
+                "robust_high": 0.09 + 0.44 * a,
                 "n": 200,
             }
             for a in alphas
@@ -187,7 +216,13 @@ def finetuning(trained_ids: np.ndarray) -> Finetuning:
 
 @cache
 def build(
-    *, after: bool = True, side: int = 8, channels: int = 1, shown: int = 60, nb_classes: int = 10, types: int = len(TYPES)
+    *,
+    after: bool = True,
+    side: int = 8,
+    channels: int = 1,
+    shown: int = 60,
+    nb_classes: int = 10,
+    types: int = len(TYPES),
 ) -> Records:
     """Return records of a whole run.
 
@@ -205,7 +240,7 @@ def build(
     images = np.kron(digits.images[order], np.ones((1, scale, scale))) / 16 * 255
     images = np.repeat(images[:, None], channels, axis=1)
     if side > 8:
-        images = images * 0.75 + np.random.default_rng(8).integers(0, 60, images.shape)
+        images = images * 0.75 + np.random.default_rng(8).integers(0, 60, images.shape, dtype=np.uint8)
     table = gallery(order, images.clip(0, 255).astype(np.uint8), labels, after=after)
     sets = {"held_out": chosen.held_out, "control": chosen.control, "test": np.arange(400)}
     kinds = TYPES[:types]
@@ -216,7 +251,9 @@ def build(
         after=verdicts(kinds, "after", sets, labels) if after else None,
         finetuning=finetuning(chosen.tune) if after else None,
         samples=table,
-        class_names=tuple(f"digit {k}" for k in range(10)) if nb_classes == 10 else tuple(f"c{k}" for k in range(nb_classes)),
+        class_names=tuple(f"digit {k}" for k in range(10))
+        if nb_classes == 10
+        else tuple(f"c{k}" for k in range(nb_classes)),
         provenance=PROVENANCE,
         findings=FINDINGS,
     )
@@ -232,3 +269,15 @@ def make_records() -> Callable[..., Records]:
 def records() -> Records:
     """A whole run with fine-tuning."""
     return build()
+
+
+@pytest.fixture(scope="session")
+def files(records: Records) -> Mapping[str, bytes]:
+    """What the reporter makes of the whole run."""
+    return html_report()(records)
+
+
+@pytest.fixture(scope="session")
+def summary(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The summary, as a program reads it."""
+    return dict(json.loads(files["summary.json"]))

@@ -15,7 +15,7 @@ from ..results import Records
 from ..validation import metrics
 from .images import drawable
 from .palette import LIGHT
-from .sections import HEADS, SETS, judgement
+from .sections import HEADS, judgement
 from .summary import summarise
 from .typography import known, shown, type_name
 
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"better": "strongmark", "strength": "strongmark", "worse": "weakmark", "weakness": "weakmark", "noev": "ink2"}
+COLOURS = {
+    "better": "strongmark",
+    "strength": "strongmark",
+    "worse": "weakmark",
+    "weakness": "weakmark",
+    "noev": "ink2",
+}
 MARKERS = {"held_out": "D", "control": "o", "test": "s"}
 _LANES = {"held_out": 0.0, "control": 0.24, "test": -0.24}
 _FONTS = ["Inter", "Segoe UI", "Roboto", "Arial", "Liberation Sans", "DejaVu Sans"]
@@ -72,7 +78,9 @@ def plot_scores(records: Records) -> Figure:
     axes.bar(edges[:-1], facts["counts"], np.diff(edges) * 0.94, align="edge", color=colours)
     if cut is not None:
         axes.axvline(cut, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(cut, 1.02, f" selected: {cut:.3f} and above", transform=axes.get_xaxis_transform(), color=LIGHT["ink2"])
+        axes.text(
+            cut, 1.02, f" selected: {cut:.3f} and above", transform=axes.get_xaxis_transform(), color=LIGHT["ink2"]
+        )
     zero = f", {facts['zero']:,} of {facts['n']:,} at 0 not drawn" if facts["zero"] else f", n = {facts['n']:,}"
     axes.set_xlabel(f"score{zero}", color=LIGHT["ink2"])
     axes.set_ylabel("samples", color=LIGHT["ink2"])
@@ -96,7 +104,7 @@ def plot_samples(records: Records, number: int = 8) -> Figure:
     figure, grid = _figure(1.1 * len(rows), 3.9, rows=3, columns=len(rows))
     for at, row in enumerate(rows):
         original = _image(row["original"], row["shape"])
-        near = row.get("adversarial") or row.get("neighbor")
+        near = row.get("neighbor") or row.get("adversarial")
         other = original if near is None else _image(near, row["shape"])
         change = other - original
         scale = float(np.abs(change).max()) or 1.0
@@ -134,36 +142,27 @@ def plot_comparison(records: Records) -> Figure:
                 axes.plot([100 * lower, 100 * upper], [at, at], color=ink, linewidth=2.2, zorder=2)
             axes.plot(100 * row[phase], at, "o", color=ink, markerfacecolor=fill, markersize=6, zorder=3)
     n = max((row["n"] for _, row in drawn), default=0)
-    _shares(axes, [name for name, _ in drawn], f"{SETS['test']} set: right before (hollow) and after (solid), %, n = {n:,}")
+    _shares(axes, [name for name, _ in drawn], f"Test set: right before (hollow) and after (solid), %, n = {n:,}")
     axes.axhline(sum("type" in row for _, row in drawn) - 0.5, color=LIGHT["ink3"], linewidth=0.8)
     return _dressed(figure)
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
     """Return a figure of its own and its axes; pyplot, and with it all global state, stays out."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = {
-        "font.size": 9.5,
-        "axes.edgecolor": LIGHT["line2"],
-        "axes.facecolor": LIGHT["paper"],
-        "xtick.color": LIGHT["ink2"],
-        "ytick.color": LIGHT["ink2"],
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "ytick.major.size": 0,
-        "xtick.major.size": 0,
-    }
-    with rc_context(style):
-        figure = Figure(figsize=(width, height), dpi=110, facecolor=LIGHT["paper"], layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=rows * columns == 1)
+    figure = Figure(figsize=(width, height), dpi=110, facecolor=LIGHT["paper"], layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=rows * columns == 1)
+    for one in figure.axes:
+        one.set_facecolor(LIGHT["paper"])
+        one.spines[["top", "right", "left"]].set_visible(False)
+        one.spines["bottom"].set_color(LIGHT["line2"])
+        one.tick_params(length=0, labelsize=9.5, labelcolor=LIGHT["ink2"])
     return figure, axes
 
 
 def _dressed(figure: Figure) -> Figure:
-    """Return the figure with one family of fonts throughout: what is added after the axes knows nothing of their style."""
+    """Return the figure with one family of fonts throughout."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -185,9 +184,8 @@ def _dot(axes: Axes, row: Mapping[str, Any], at: int, *, hollow: bool) -> None:
     y = at + _LANES[row["set"]]
     axes.plot([100 * row["lower"], 100 * row["upper"]], [y, y], color=colour, linewidth=2.2 if lead else 1.2, zorder=2)
     fill = LIGHT["paper"] if hollow or row["set"] == "control" else colour
-    axes.plot(
-        100 * row["accuracy"], y, MARKERS[row["set"]], color=colour, markerfacecolor=fill, markersize=6 if lead else 5, zorder=3
-    )
+    style: dict[str, Any] = {"color": colour, "markerfacecolor": fill, "markersize": 6 if lead else 5, "zorder": 3}
+    axes.plot(100 * row["accuracy"], y, MARKERS[row["set"]], **style)
 
 
 def _shares(axes: Axes, names: Sequence[str], title: str) -> None:

@@ -13,7 +13,7 @@ import jinja2
 
 from ..protocols import Reporter
 from ..results import Records
-from . import palette, sections, svg, typography, wording
+from . import advice, palette, sections, svg, typography, wording
 from .images import CROPS, Gallery, drawable, gallery
 from .summary import summarise
 
@@ -39,27 +39,35 @@ def html_report(max_samples: int = MAX_SHOWN) -> Reporter:
 
 def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
     """Return the page of a summary; without images the weakest samples are a table alone."""
-    return _environment().get_template("report.html.j2").render(
-        summary=summary,
-        tables=summary["tables"],
-        images=images,
-        crops=CROPS,
-        first_shown=FIRST_SHOWN,
-        stylesheet=_stylesheet(),
-        style_hash=_hash(_stylesheet()),
-        fine_tuned=wording.fine_tuned(summary),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            tables=summary["tables"],
+            images=images,
+            crops=CROPS,
+            first_shown=FIRST_SHOWN,
+            stylesheet=_stylesheet(),
+            style_hash=_hash(_stylesheet()),
+            fine_tuned=wording.fine_tuned(summary),
+        )
     )
 
 
 def compact_html(records: Records) -> str:
     """Return a small table, before and after, for ``_repr_html_`` in a notebook: no images, inline colours only."""
     summary = summarise(records)
-    return _environment().get_template("compact.html.j2").render(
-        summary=summary,
-        tables=summary["tables"],
-        measures=sections.measures(summary),
-        fine_tuned=wording.fine_tuned(summary),
-        colours=palette.LIGHT,
+    return (
+        _environment()
+        .get_template("compact.html.j2")
+        .render(
+            summary=summary,
+            tables=summary["tables"],
+            measures=sections.measures(summary),
+            fine_tuned=wording.fine_tuned(summary),
+            colours=palette.LIGHT,
+        )
     )
 
 
@@ -72,7 +80,7 @@ def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
     whole = all(row["shape"] == shape and row["original"] is not None for row in rows)
     if not whole or not drawable(shape):
         return None
-    near = [row.get("adversarial") or row.get("neighbor") for row in rows]
+    near = [row.get("neighbor") or row.get("adversarial") for row in rows]
     return gallery(shape, [row["original"] for row in rows], near)
 
 
@@ -86,10 +94,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(typography, name) for name in _NAMES}
-    environment.filters |= {"shown": typography.shown, "type_name": typography.type_name}
+    environment.filters |= {"shown": typography.shown, "listing": typography.listing, "type_name": typography.type_name}
     environment.filters |= {"setting": typography.setting, "p_sign": typography.p_sign}
     environment.filters |= {"judgement": sections.judgement, "spoken": sections.spoken}
-    environment.globals |= {"wording": wording, "sections": sections, "svg": svg, "span": typography.span, "brackets": typography.brackets}
+    environment.globals |= {"wording": wording, "advice": advice, "sections": sections, "svg": svg}
+    environment.globals |= {"span": typography.span, "brackets": typography.brackets}
     return environment
 
 

@@ -52,12 +52,14 @@ class Gallery:
     :param originals: lossless tiles for the pairs: whole images, above 64 px a crop where the change is largest.
     :param neighbors: the same crop of the most damaging neighbor.
     :param pairs: how many samples, the weakest first, have a pair.
+    :param amplify: by how much their difference may be amplified so that it just stays in range: a power of two.
     """
 
     thumbs: Sheet
     originals: Sheet | None
     neighbors: Sheet | None
     pairs: int
+    amplify: int = 1
 
 
 def _encode(tiles: Sequence[np.ndarray], quality: int | None = None) -> Sheet:
@@ -108,9 +110,7 @@ def drawable(shape: Sequence[int] | None) -> bool:
     return shape is not None and len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= 2
 
 
-def gallery(
-    shape: Sequence[int], originals: Sequence[bytes], neighbors: Sequence[bytes | None]
-) -> Gallery:
+def gallery(shape: Sequence[int], originals: Sequence[bytes], neighbors: Sequence[bytes | None]) -> Gallery:
     """Return the sheets of the weakest samples, all of one shape and weakest first.
 
     :param shape: (c, h, w), see :func:`drawable`.
@@ -123,7 +123,7 @@ def gallery(
         if all(data is None for data in neighbors):
             return Gallery(thumbs, None, None, 0)
         pairs = [image if data is None else _pixels(data, shape) for image, data in zip(images, neighbors, strict=True)]
-        return Gallery(thumbs, thumbs, _encode(pairs), len(images))
+        return Gallery(thumbs, thumbs, _encode(pairs), len(images), _amplification(images, pairs))
     thumbs = _encode([_thumb(image) for image in images], quality=80)
     crops: list[tuple[np.ndarray, np.ndarray]] = []
     for image, data in zip(images[:CROPS], neighbors[:CROPS], strict=True):
@@ -132,4 +132,12 @@ def gallery(
         crops.append((image[window], other[window]))
     if all(data is None for data in neighbors[:CROPS]):
         return Gallery(thumbs, None, None, 0)
-    return Gallery(thumbs, _encode([crop[0] for crop in crops]), _encode([crop[1] for crop in crops]), len(crops))
+    first, second = [crop[0] for crop in crops], [crop[1] for crop in crops]
+    return Gallery(thumbs, _encode(first), _encode(second), len(crops), _amplification(first, second))
+
+
+def _amplification(originals: Sequence[np.ndarray], neighbors: Sequence[np.ndarray]) -> int:
+    """Return the power of two, 2 to 64, that lifts the largest difference (of all but a few pixels) into sight."""
+    change = np.abs(np.stack(originals).astype(np.int16) - np.stack(neighbors).astype(np.int16))
+    peak = max(1.0, float(np.quantile(change, 0.999)))
+    return int(2 ** np.clip(np.floor(np.log2(255 / peak)), 1, 6))

@@ -1,4 +1,4 @@
-"""What each section of the page shows: rows of the summary, grouped and ordered as they are drawn. No figure is made."""
+"""What each section of the page shows: rows of the summary, grouped and ordered as they are drawn."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def measures(summary: Summary) -> list[Row]:
     for row in summary["tables"]["headline"]:
         kinds = row["types"]
         drawn = [kind for kind in kinds if trained.get(kind)]
-        several = f"worst of {len(kinds)} attacks" if len(kinds) > 1 else f"under {type_name(kinds[0])}" if kinds else ""
+        several = (
+            f"worst of {len(kinds)} attacks" if len(kinds) > 1 else f"under {type_name(kinds[0])}" if kinds else ""
+        )
         notes = {
             "clean": "no perturbation",
             "robust": several,
@@ -153,7 +155,9 @@ def changed(summary: Summary) -> list[Row]:
 def severity(summary: Summary) -> Row | None:
     """Return the heat map: types by what is left to do, three blocks of severities, and curves with intervals."""
     cells = {
-        (row["type"], row["phase"], row["severity"]): row for row in summary["tables"]["severity"] if row["set"] == "test"
+        (row["type"], row["phase"], row["severity"]): row
+        for row in summary["tables"]["severity"]
+        if row["set"] == "test"
     }
     if not cells:
         return None
@@ -164,7 +168,9 @@ def severity(summary: Summary) -> Row | None:
     last = "after" if any(phase == "after" for _, phase, _ in cells) else "before"
     kinds = sorted({kind for kind, _, _ in cells}, key=lambda kind: _least(cells, kind, last))
     trained = {row["type"]: bool(row["trained"]) for row in summary["tables"]["severity"]}
-    clean = {row["phase"]: row for row in summary["tables"]["validation"] if (row["family"], row["set"]) == ("clean", "test")}
+    clean = {
+        row["phase"]: row for row in summary["tables"]["validation"] if (row["family"], row["set"]) == ("clean", "test")
+    }
     verdicts = {row["type"]: row["verdict"] for row in summary["tables"]["paired"] if row["set"] == "test"}
     blocks = [("ca", "Before, %", "before")] + ([("cb", "After, %", "after")] if last == "after" else [])
     return {
@@ -206,7 +212,12 @@ def _heat_cell(
     worse = phase == "after" and changes.get((kind, level), {}).get("verdict") == "worse"
     step = round((1 - row["accuracy"]) * HEAT_STEPS)
     title = f"{percent(row['accuracy'])} {brackets(row['lower'], row['upper'])}, n = {row['n']}"
-    return {"css": f"{css} h{step}{' sw' if worse else ''}", "text": rate(row["accuracy"], 0), "title": title, "worse": worse}
+    return {
+        "css": f"{css} h{step}{' sw' if worse else ''}",
+        "text": rate(row["accuracy"], 0),
+        "title": title,
+        "worse": worse,
+    }
 
 
 def _change_cell(row: Row | None) -> Row:
@@ -267,6 +278,6 @@ def classes(summary: Summary) -> Row:
 def arguments(summary: Summary) -> Row:
     """Return the arguments changed from their defaults, then the others."""
     facts = summary["provenance"]
-    given, defaults = facts.get("arguments") or {}, facts.get("defaults") or {}
+    given, defaults = facts["arguments"], facts["defaults"]
     changed_ones = {name: value for name, value in given.items() if name not in defaults or defaults[name] != value}
     return {"changed": changed_ones, "same": {name: value for name, value in given.items() if name not in changed_ones}}

@@ -30,10 +30,10 @@ def summarise(records: Records) -> dict[str, Any]:
     family_means, unseen, excess, paired, severity, severity_paired, samples, classes), ``score_histogram``,
     ``scored``, ``weak_set``, ``finetuning``, ``provenance``, ``findings``, ``class_names``.
     """
-    facts = _shortened(_plain(records.provenance))
+    facts = _provenance(records)
     summary: dict[str, Any] = {
         "schema": SCHEMA,
-        "title": str(facts.get("title") or "Robustness report"),
+        "title": str(facts["title"] or "Robustness report"),
         "class_names": [str(name) for name in records.class_names],
         "tables": _plain(_tables(records)),
         "score_histogram": _plain(_histogram(records)),
@@ -48,8 +48,20 @@ def summarise(records: Records) -> dict[str, Any]:
     return summary
 
 
+def _provenance(records: Records) -> Row:
+    """Return the provenance with every key it may have, so that what is missing is empty and not absent."""
+    facts: Row = dict.fromkeys(("title", "command", "started"), "")
+    facts |= {name: {} for name in ("arguments", "defaults", "versions", "seeds", "fingerprints", "plan", "stages")}
+    facts |= _shortened(_plain(records.provenance))
+    nothing = dict.fromkeys(("status", "reason", "seconds", "forwards", "gradients", "samples"))
+    stages = {name: nothing | dict(stage) for name, stage in facts["stages"].items()}
+    if stages.get("report", {}).get("status") == "running":  # it is being written: this is it
+        del stages["report"]
+    return facts | {"stages": stages}
+
+
 def run_eps(records: Records) -> float:
-    """Return the run's Linf budget: the argument ``eps``, else the commonest of its Linf attacks; NaN if there is none."""
+    """Return the run's Linf budget: its argument ``eps``, else the commonest of its Linf attacks, else NaN."""
     given = records.provenance.get("arguments", {}).get("eps")
     if given is not None:
         return parse_eps(given)
@@ -101,7 +113,7 @@ def _histogram(records: Records) -> Row | None:
 
 
 def _samples(records: Records) -> list[Row]:
-    """Return one row a shown sample, weakest first; figures after fine-tuning are None where training saw the sample."""
+    """Return one row a shown sample, weakest first; what training saw has no figure after it."""
     if records.samples is None or not records.samples.num_rows:
         return []
     table = records.samples.sort_by("rank")
@@ -152,10 +164,13 @@ def _roles(weak_set: WeakSet | None) -> dict[str, int] | None:
 
 
 def _tuned(records: Records) -> Row:
-    """Return the fine-tuning record, its ids as counts: they stand in the run directory."""
+    """Return the fine-tuning record, intervals named as everywhere, and of its ids their number."""
     tuned = records.finetuning
     assert tuned is not None
     facts = tuned.to_json()
+    ends = {"clean_low": "clean_lower", "clean_high": "clean_upper"}
+    ends |= {"robust_low": "robust_lower", "robust_high": "robust_upper"}
+    facts["curve"] = [{ends.get(name, name): value for name, value in point.items()} for point in facts["curve"]]
     facts["guard_n"], facts["trained_n"] = len(facts.pop("guard_ids")), len(facts.pop("trained_ids"))
     return dict(_shortened(_plain(facts)))
 

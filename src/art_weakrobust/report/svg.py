@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
 
 from .typography import MINUS, known
 
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 ROW, PAIR_ROW, MEASURE = 33, 26, 30
 _SYMBOLS = {"held_out": "m-weak", "control": "m-control", "test": "m-test"}
 _LANES = {"held_out": 16.5, "control": 6.5, "test": 26.5}
@@ -32,11 +34,11 @@ class Scale:
         self.low, self.high, self.step = low, high, step
 
     @classmethod
-    def around(cls, values: Iterable[Any], *, steps: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)) -> Scale:
+    def around(cls, values: Iterable[Any]) -> Scale:
         """Return the scale of at most eight steps that holds zero and all known values."""
         numbers = [0.0, *(float(value) for value in values if known(value))]
         low, high = min(numbers), max(numbers)
-        step = next((step for step in steps if high - low <= 6 * step), steps[-1])
+        step = next((step for step in _STEPS if high - low <= 6 * step), _STEPS[-1])
         first, last = int(low // step), -int(-high // step)
         return cls(first * step, max(last, first + 1) * step, step)
 
@@ -172,7 +174,7 @@ def curve(points: Sequence[tuple[float, Any, Any, Any]], scale: Scale, phase: st
 
     drawn = [point for point in points if known(point[1])]
     body = []
-    for (x0, v0, *_), (x1, v1, *_) in zip(drawn[:-1], drawn[1:], strict=True):
+    for (x0, v0, *_), (x1, v1, *_) in pairwise(drawn):
         ends = f'x1="{scale.x(x0)}" y1="{y(v0)}" x2="{scale.x(x1)}" y2="{y(v1)}"'
         body.append(f'<line class="cv {phase}" {ends}/>')
     for x, value, lower, upper in drawn:

@@ -32,8 +32,8 @@ def summary_text(summary: Mapping[str, Any]) -> str:
         weak = roles["tune"] + roles["held_out"]
         scored = f" of {count(summary['scored'])} scored" if summary["scored"] is not None else ""
         blocks.append(
-            f"{count(weak)} weak samples{scored}: {count(roles['tune'])} to tune on, {count(roles['held_out'])} held out, "
-            f"{count(roles['control'])} control."
+            f"{count(weak)} weak samples{scored}: {count(roles['tune'])} to tune on, "
+            f"{count(roles['held_out'])} held out, {count(roles['control'])} control."
         )
     return "\n\n".join(blocks)
 
@@ -103,7 +103,7 @@ def _aligned(lines: Sequence[Line]) -> str:
     for short, line in zip(lines, padded, strict=True):
         cells = [line[0].ljust(widths[0])]
         for at, cell in enumerate(line[1:], 1):
-            left = at == columns - 1 and columns > 3 or at == len(short) - 1 and len(short) < columns
+            left = at == columns - 1 > 2 or at == len(short) - 1 < columns - 1
             cells.append(cell.ljust(widths[at]) if left else cell.rjust(widths[at]))
         texts.append("  ".join(cells).rstrip())
     return "\n".join(texts)

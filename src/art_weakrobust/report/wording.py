@@ -5,12 +5,11 @@ A sentence says what a verdict says and no more: without evidence it says "no ev
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..validation import comparison
-from .typography import brackets, capital, count, isolated, known, listing, percent, points, type_name
+from .typography import brackets, capital, count, isolated, known, listing, percent, type_name
 
 Summary = Mapping[str, Any]
 _GAINS = {"robust": "attacks", "corruption": "corruptions"}
@@ -80,7 +79,9 @@ def headline(summary: Summary) -> str:
         costs = [f"a {_size(-rows[metric]['change'])} loss of {_NOUNS[metric]}" for metric in worse]
         price = f", for {listing(costs)}"
     else:
-        price = ", with no evidence of a loss of clean accuracy" if "clean" in verdicts and "clean" not in better else ""
+        price = (
+            ", with no evidence of a loss of clean accuracy" if "clean" in verdicts and "clean" not in better else ""
+        )
     return capital(f"{gain} on images it was never tuned on{price}.")
 
 
@@ -89,7 +90,7 @@ def _diagnosis(summary: Summary) -> str:
     parts = []
     for metric, noun in (("robust", "under attack"), ("corruption", "under corruption")):
         value = rows.get(metric)
-        if known(value):
+        if value is not None and known(value):
             word = ("almost all", "most", "many", "some", "few")[sum(value >= edge for edge in (0.1, 0.5, 0.7, 0.9))]
             parts.append(f"on {word} test images {noun}")
     if parts:
@@ -159,9 +160,9 @@ def severity(summary: Summary) -> str:
     if not rows:
         return "No accuracy is known at any severity."
     least = min(rows, key=lambda row: row["accuracy"])
-    when = "after fine-tuning" if last == "after" else "before fine-tuning"
+    when = " after fine-tuning" if last == "after" else ""
     figure = f"{percent(least['accuracy'])} {brackets(least['lower'], least['upper'])}"
-    return f"{capital(type_name(least['type']))} at severity {least['severity']} is the floor: {figure} {when}."
+    return f"{capital(type_name(least['type']))} at severity {least['severity']} is the floor: {figure}{when}."
 
 
 def scores(summary: Summary) -> str:
@@ -216,77 +217,10 @@ def doctor(summary: Summary) -> str:
 def provenance(summary: Summary) -> str:
     """Return what ran, in one sentence."""
     facts = summary["provenance"]
-    stages = facts.get("stages", {})
-    forwards = sum(stage.get("forwards") or 0 for stage in stages.values())
+    stages = facts["stages"]
+    forwards = sum(stage["forwards"] or 0 for stage in stages.values())
     parts = [f"{len(stages)} stage{'s' if len(stages) != 1 else ''}"] if stages else []
     parts += [f"{count(forwards)} forward passes"] if forwards else []
-    seeds = facts.get("seeds") or {}
+    seeds = facts["seeds"]
     parts += [f"seed {isolated(next(iter(seeds.values())))}"] if len(seeds) == 1 else []
     return f"{capital(', '.join(parts))}." if parts else "Nothing was recorded about this run."
-
-
-def trail(summary: Summary) -> list[tuple[str, str]]:
-    """Return how the verdict was found: (what stands in bold, the rest) a step."""
-    steps: list[tuple[str, str]] = []
-    scored, roles = summary["scored"], summary["weak_set"]
-    if scored:
-        steps.append((count(scored), "training samples scored"))
-    if roles is not None:
-        weak = roles["tune"] + roles["held_out"]
-        steps.append((count(weak), f"weakest taken: {count(roles['tune'])} to tune on, {count(roles['held_out'])} held out"))
-    types = {row["type"] for row in summary["tables"]["validation"]}
-    if types:
-        sets = {row["set"] for row in summary["tables"]["validation"]}
-        steps.append((str(len(types)), f"perturbation types validated, on {len(sets)} set{'s' if len(sets) > 1 else ''}"))
-    tuned = summary["finetuning"]
-    if tuned is not None:
-        epochs = len(tuned["history"])
-        bold = f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "Fine-tuning"
-        steps.append((bold, f"of fine-tuning, {len(tuned['drawn'])} types drawn" if epochs else "of the weights"))
-    if fine_tuned(summary):
-        steps.append(("Again", "the same samples, seeds and perturbations"))
-    return steps
-
-
-def _command(summary: Summary, *words: str) -> str:
-    out = summary["provenance"].get("arguments", {}).get("out")
-    return shlex.join(["art-weakrobust", words[0], "--out", str(out), *words[1:]]) if out else ""
-
-
-def actions(summary: Summary) -> list[dict[str, str]]:
-    """Return at most three things to do next: ``title``, ``text``, ``command`` (may be empty), ``link`` (an id or empty)."""
-    found: list[dict[str, str]] = []
-
-    def add(title: str, text: str, command: str = "", link: str = "") -> None:
-        found.append({"title": title, "text": text, "command": command, "link": link})
-
-    rows = {row["metric"]: row for row in summary["tables"]["headline"]}
-    if has_errors(summary):
-        add("Mend what the doctor found.", "Until then before and after cannot be compared.", link="doctor")
-    clean = rows.get("clean", {})
-    if clean.get("verdict") == "worse":
-        loss = f"{points(clean['change'])} pt {brackets(clean['change_lower'], clean['change_upper'], signed=True)}"
-        text = f"Clean accuracy changes by {loss}. Interpolating towards the old weights gives part of it back."
-        add("Decide on the clean cost.", text, _command(summary, "finetune", "--clean-budget", "1"))
-    worse = [row["type"] for row in summary["tables"]["paired"] if row["set"] == "test" and row["verdict"] == "worse"]
-    worse = [name for name in worse if name != "clean"]
-    if worse:
-        add("Mend what got worse.", f"{capital(listing([type_name(n) for n in worse]))} lost accuracy.", link="changed")
-    found += _steps_of_a_diagnosis(summary)
-    doubtful = sum(row["kind"] == "mislabelled" for row in summary["tables"]["samples"])
-    if doubtful:
-        add("Check labels before training again.", f"{doubtful} of the weakest may be mislabelled.", link="samples")
-    return found[:3]
-
-
-def _steps_of_a_diagnosis(summary: Summary) -> Sequence[dict[str, str]]:
-    roles = summary["weak_set"]
-    empty = roles is not None and not roles["tune"] + roles["held_out"]
-    if empty:
-        text = "No error was found near any sample, so there is nothing weak to tune on. A larger radius tests more."
-        return [{"title": "Score with a larger radius.", "text": text, "command": "", "link": "scores"}]
-    if roles is not None and not fine_tuned(summary) and summary["tables"]["validation"]:
-        text = "The weak half that is set aside for it and the weak types above guide the fine-tuning."
-        command = _command(summary, "finetune")
-        return [{"title": "Fine-tune where it is weak.", "text": text, "command": command, "link": ""}]
-    return []

@@ -1,0 +1,82 @@
+"""What to do next, and how the verdict was found: short lists made from the summary by rules."""
+
+from __future__ import annotations
+
+import shlex
+
+from .typography import brackets, capital, count, listing, points, type_name
+from .wording import Summary, fine_tuned, has_errors
+
+
+def trail(summary: Summary) -> list[tuple[str, str]]:
+    """Return how the verdict was found: (what stands in bold, the rest) a step."""
+    steps: list[tuple[str, str]] = []
+    scored, roles = summary["scored"], summary["weak_set"]
+    if scored:
+        steps.append((count(scored), "training samples scored"))
+    if roles is not None:
+        weak = roles["tune"] + roles["held_out"]
+        steps.append(
+            (count(weak), f"weakest taken: {count(roles['tune'])} to tune on, {count(roles['held_out'])} held out")
+        )
+    types = {row["type"] for row in summary["tables"]["validation"]}
+    if types:
+        sets = {row["set"] for row in summary["tables"]["validation"]}
+        steps.append(
+            (str(len(types)), f"perturbation types validated, on {len(sets)} set{'s' if len(sets) > 1 else ''}")
+        )
+    tuned = summary["finetuning"]
+    if tuned is not None:
+        epochs = len(tuned["history"])
+        bold = f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "Fine-tuning"
+        steps.append((bold, f"of fine-tuning, {len(tuned['drawn'])} types drawn" if epochs else "of the weights"))
+    if fine_tuned(summary):
+        steps.append(("Again", "the same samples, seeds and perturbations"))
+    return steps
+
+
+def _command(summary: Summary, *words: str) -> str:
+    out = summary["provenance"]["arguments"].get("out")
+    return shlex.join(["art-weakrobust", words[0], "--out", str(out), *words[1:]]) if out else ""
+
+
+def actions(summary: Summary) -> list[dict[str, str]]:
+    """Return at most three things to do next.
+
+    Each has a ``title``, a ``text``, a ``command`` and a ``link`` (a section's id); the last two may be empty.
+    """
+    found: list[dict[str, str]] = []
+
+    def add(title: str, text: str, command: str = "", link: str = "") -> None:
+        found.append({"title": title, "text": text, "command": command, "link": link})
+
+    rows = {row["metric"]: row for row in summary["tables"]["headline"]}
+    if has_errors(summary):
+        add("Mend what the doctor found.", "Until then before and after cannot be compared.", link="doctor")
+    clean = rows.get("clean", {})
+    if clean.get("verdict") == "worse":
+        loss = f"{points(clean['change'])} pt {brackets(clean['change_lower'], clean['change_upper'], signed=True)}"
+        text = f"Clean accuracy changes by {loss}. Interpolating towards the old weights gives part of it back."
+        add("Decide on the clean cost.", text, _command(summary, "finetune", "--clean-budget", "1"))
+    worse = [row["type"] for row in summary["tables"]["paired"] if row["set"] == "test" and row["verdict"] == "worse"]
+    worse = [name for name in worse if name != "clean"]
+    if worse:
+        add("Mend what got worse.", f"{capital(listing([type_name(n) for n in worse]))} lost accuracy.", link="changed")
+    found += _steps_of_a_diagnosis(summary)
+    doubtful = sum(row["kind"] == "mislabelled" for row in summary["tables"]["samples"])
+    if doubtful:
+        add("Check labels before training again.", f"{doubtful} of the weakest may be mislabelled.", link="samples")
+    return found[:3]
+
+
+def _steps_of_a_diagnosis(summary: Summary) -> list[dict[str, str]]:
+    roles = summary["weak_set"]
+    empty = roles is not None and not roles["tune"] + roles["held_out"]
+    if empty:
+        text = "No error was found near any sample, so there is nothing weak to tune on. A larger radius tests more."
+        return [{"title": "Score with a larger radius.", "text": text, "command": "", "link": "scores"}]
+    if roles is not None and not fine_tuned(summary) and summary["tables"]["validation"]:
+        text = "The weak half that is set aside for it and the weak types above guide the fine-tuning."
+        command = _command(summary, "finetune")
+        return [{"title": "Fine-tune where it is weak.", "text": text, "command": command, "link": ""}]
+    return []
