@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from art import config
 from art.attacks.evasion import HopSkipJump, ProjectedGradientDescent
 from art.data_generators import PyTorchDataGenerator
 from art.estimators.classification import PyTorchClassifier
+from art.estimators.classification.hugging_face import HuggingFaceClassifierPyTorch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -291,6 +293,27 @@ def test_sharing_gives_one_module_and_one_optimizer() -> None:
     assert shared.preprocessing_operations == []
     assert np.array_equal(shared.predict(X), stock.predict(X))
     assert FastPyTorchClassifier.sharing(shared) is shared
+
+
+def test_a_hugging_face_classifier_is_shared_with_its_outputs_unwrapped() -> None:
+    class HuggingFaceLike(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small_cnn(SHAPE, CLASSES)
+
+        def forward(self, x: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=self.net(x))
+
+    stock = HuggingFaceClassifierPyTorch(
+        HuggingFaceLike(), nn.CrossEntropyLoss(), SHAPE, CLASSES, clip_values=(0, 1), device_type="cpu"
+    )
+
+    shared = FastPyTorchClassifier.sharing(stock)
+
+    assert np.allclose(shared.predict(X), stock.predict(X), rtol=1e-5)
+    one_hot = np.eye(CLASSES, dtype=np.float32)[Y]
+    assert np.allclose(shared.loss_gradient(X, one_hot), stock.loss_gradient(X, one_hot), rtol=1e-5, atol=1e-8)
+    assert shared.layer_names == stock.layer_names
 
 
 def test_a_classifier_with_answers_of_its_own_is_not_shared() -> None:

@@ -90,7 +90,8 @@ class FastPyTorchClassifier(ForwardPasses):
             device_type=str(classifier.device),
         )
         if type(classifier)._make_model_wrapper is not PyTorchClassifier._make_model_wrapper:
-            shared._model = classifier._model  # a subclass for models of another kind, Hugging Face's for instance
+            # a subclass for models of another kind, Hugging Face's for instance
+            shared._model, shared._layer_names = classifier._model, list(classifier.layer_names or ())
         return shared
 
     def _loss_labels(self, y: np.ndarray | Tensor) -> Tensor:
