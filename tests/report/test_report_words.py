@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from art_weakrobust.report import advice, wording
+from art_weakrobust.report.sections import split
 from art_weakrobust.report.typography import (
     change_span,
     decimal,
@@ -31,7 +32,7 @@ def summary(*rows: dict[str, Any], findings: tuple[dict[str, str], ...] = (), **
     return {
         "tables": {"headline": list(rows), **empty, **tables},
         "findings": list(findings),
-        "provenance": {"arguments": {"out": "runs/a b"}, "stages": {}, "seeds": {}},
+        "provenance": {"arguments": {"out": "runs/a b"}, "command": "", "stages": {}, "seeds": {}},
         "weak_set": None,
         "scored": None,
         "finetuning": None,
@@ -93,6 +94,12 @@ def test_a_significant_loss_offers_the_dial_with_a_quoted_command() -> None:
     assert action["command"] == "art-weakrobust finetune --out 'runs/a b' --clean-budget 1"
 
 
+def test_a_small_p_without_evidence_is_explained() -> None:
+    assert split({"verdict": "no_evidence", "p_holm": 0.001})
+    assert not split({"verdict": "no_evidence", "p_holm": 0.2})
+    assert not split({"verdict": "better", "p_holm": 0.001})
+
+
 def test_never_more_than_three_actions() -> None:
     rows = [{"set": "test", "verdict": "worse", "type": "fog", "family": "corruptions", "change": -0.1}]
     samples = [{"kind": "mislabelled"}]
@@ -130,6 +137,7 @@ def test_types_read_as_people_write_them() -> None:
 
 def test_budgets_are_written_in_255ths() -> None:
     assert setting(2 / 255, "eps") == "2/255"
+    assert setting(0.1, "eps") == "0.1"
     assert setting([1, 2]) == "1, 2"
     assert setting(None) == "–"
 

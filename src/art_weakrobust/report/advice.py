@@ -36,7 +36,8 @@ def trail(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _command(summary: Summary, *words: str) -> str:
-    out = summary["provenance"]["arguments"].get("out")
+    facts = summary["provenance"]
+    out = facts["arguments"].get("out") or ("RUN" if facts["command"] else "")
     return shlex.join(["art-weakrobust", words[0], "--out", str(out), *words[1:]]) if out else ""
 
 

@@ -96,7 +96,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {name: getattr(typography, name) for name in _NAMES}
     environment.filters |= {"shown": typography.shown, "listing": typography.listing, "type_name": typography.type_name}
     environment.filters |= {"setting": typography.setting, "p_sign": typography.p_sign}
-    environment.filters |= {"judgement": sections.judgement, "spoken": sections.spoken}
+    environment.filters |= {"judgement": sections.judgement, "spoken": sections.spoken, "split": sections.split}
     environment.globals |= {"wording": wording, "advice": advice, "sections": sections, "svg": svg}
     environment.globals |= {"span": typography.span, "brackets": typography.brackets}
     return environment

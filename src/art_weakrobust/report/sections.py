@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..validation.rows import LEVEL
 from . import svg
 from .palette import CHANGE_STEPS, HEAT_STEPS
 from .typography import brackets, known, percent, points, rate, type_name
@@ -35,6 +36,11 @@ def spoken(verdict: Any) -> str:
     """Return a verdict as people say it; empty where there is nothing to say."""
     words = {"no_evidence": "no evidence", "neither": "", "none": "", None: ""}
     return words.get(verdict, str(verdict))
+
+
+def split(row: Mapping[str, Any]) -> bool:
+    """Say whether the test found more images changed one way while the mean moved the other: no evidence, small p."""
+    return row["verdict"] == "no_evidence" and known(row["p_holm"]) and row["p_holm"] < LEVEL
 
 
 def measures(summary: Summary) -> list[Row]:
@@ -130,26 +136,27 @@ def _dots(kind: str, sets: dict[str, Row], phase: str, lead: str, mean: Row | No
 
 
 def changed(summary: Summary) -> list[Row]:
-    """Return one view a set: the paired rows, worst change first, drawn on one scale."""
+    """Return one view a set: the paired rows, worst change first."""
     table = [row for row in summary["tables"]["paired"] if row["set"] in SETS]
-    scale = svg.Scale.around(value for row in table for value in (row["lower"], row["upper"], row["change"]))
     sides = {(row["type"], row["set"], row["phase"]): row for row in summary["tables"]["validation"]}
     views = []
     for key, name in zip("abc", SETS, strict=True):
+        mine = [row for row in table if row["set"] == name]
+        scale = svg.Scale.around(row[end] for row in mine for end in ("lower", "upper", "change"))
         rows = [
             {
                 **row,
                 "plot": svg.change(row, scale, judgement(row["verdict"])),
                 "sides": [sides.get((row["type"], name, phase), {}) for phase in ("before", "after")],
             }
-            for row in table
-            if row["set"] == name
+            for row in mine
         ]
         rows.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
         if rows:
             n = max(row["n"] for row in rows)
-            views.append({"key": key, "set": name, "title": SETS[name], "rows": rows, "n": n})
-    return [{**view, "axis": svg.axis(scale, signed=True)} for view in views]
+            view = {"key": key, "set": name, "title": SETS[name], "rows": rows, "n": n}
+            views.append(view | {"axis": svg.axis(scale, signed=True), "split": any(map(split, rows))})
+    return views
 
 
 def severity(summary: Summary) -> Row | None:

@@ -96,7 +96,8 @@ def setting(value: Any, name: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return format_eps(value) if name in ("eps", "radius", "eps_step") else f"{value:g}".replace("-", MINUS)
+        steps = format_eps(value) if name in ("eps", "radius", "eps_step") else "."
+        return f"{value:g}".replace("-", MINUS) if "." in steps else steps
     if isinstance(value, Mapping):
         return ", ".join(f"{shown(key)}={setting(item)}" for key, item in value.items()) or UNKNOWN
     if isinstance(value, list | tuple):

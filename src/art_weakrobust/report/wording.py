@@ -190,7 +190,11 @@ def samples(summary: Summary) -> str:
     if not pairs:
         return f"The {len(rows)} weakest samples.{label}"
     (own, other), number = max(pairs.items(), key=lambda item: item[1])
-    return f"{number} of the {len(rows)} weakest are {isolated(own)} read as {isolated(other)}.{label}"
+    return f"{number} of the {len(rows)} weakest are {_class(own)} read as {_class(other)}.{label}"
+
+
+def _class(name: str) -> str:
+    return f"class {isolated(name)}" if name.isdigit() else isolated(name)
 
 
 def classes(summary: Summary) -> str:
@@ -200,7 +204,8 @@ def classes(summary: Summary) -> str:
         return "No class has weak samples enough to speak of."
     most = max(rows, key=lambda row: row["weak_share"])
     share = f"{percent(most['weak_share'])} {brackets(most['weak_lower'], most['weak_upper'])}"
-    return f"{isolated(most['name'])} has the largest share of weak samples: {share} of its {count(most['n_scored'])}."
+    name = capital(_class(most["name"]))
+    return f"{name} has the largest share of weak samples: {share} of its {count(most['n_scored'])}."
 
 
 def doctor(summary: Summary) -> str:
