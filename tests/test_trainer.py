@@ -19,7 +19,7 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_weakrobust.datasets.arrays import ArrayDataset
-from art_weakrobust.errors import ModelError, TrainingError, UsageError
+from art_weakrobust.errors import DataError, ModelError, TrainingError, UsageError
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.perturbations.types import CorruptionType
 from art_weakrobust.results import WEAK_SET, Finetuning, PerturbationType, WeakSet, conform
@@ -503,6 +503,13 @@ def test_an_option_out_of_range_is_named(option, value):
 def test_no_epoch_and_no_batch_are_refused(option):
     with pytest.raises(UsageError, match=f"{option} 0"):
         WeakRobustTrainer(make()).fit(X, Y, **{option: 0}, guard=GUARD)
+
+
+def test_samples_that_the_classifier_was_not_made_for_are_refused():
+    with pytest.raises(DataError, match=r"label 7, expected 0 to 2"):
+        WeakRobustTrainer(make()).fit(X, Y + 5, guard=GUARD)
+    with pytest.raises(DataError, match=r"shape \(1, 6, 8\), the classifier takes \(1, 8, 8\)"):
+        WeakRobustTrainer(make()).fit(X[:, :, 1:7], Y, guard=GUARD)
 
 
 def test_progress_is_told_step_by_step():

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from .datasets import checks
 from .datasets.arrays import as_dataset
-from .errors import ModelError, TrainingError, UsageError
+from .errors import DataError, ModelError, TrainingError, UsageError
 from .perturbations.resolve import resolve_attacks, resolve_corruptions
 from .perturbations.types import AttackType, CorruptionType
 from .plugins.manager import Manager
@@ -101,8 +101,11 @@ class WeakRobustTrainer(Trainer):
         manager = Manager.of(plugins)
         wanted = ["pgd"] if attacks is None else attacks
         found = resolve_attacks(wanted, manager, estimator=classifier, eps=self.eps, eps_l2=eps_l2, seed=self.seed)
-        self.attacks = _drawn(found, _few_step, "is no FGM, BIM or PGD in L2 or Linf")
-        self.corruptions = _drawn(resolve_corruptions(corruptions, manager), _generated, "is stored on disk")
+        self.attacks = _drawn(
+            found, lambda kind: kind.few_step and kind.threat.norm in (2.0, inf), "is no FGM, BIM or PGD in L2 or Linf"
+        )
+        spoilt = resolve_corruptions(corruptions, manager)
+        self.corruptions = _drawn(spoilt, lambda kind: not kind.stored, "is stored on disk")
         self.finetuning = Finetuning()
         self._base: State | None = None
 
@@ -137,25 +140,8 @@ class WeakRobustTrainer(Trainer):
             if value < 1:
                 raise UsageError(f"{name} {value} has to be 1 or more")
         data = as_dataset(x, y, name="x")
-        unseen = np.empty(0, np.int64) if weak_set is None else np.concatenate([weak_set.held_out, weak_set.control])
-        allowed = np.setdiff1d(np.arange(len(data)) if ids is None else checks.sample_ids(ids, len(data), "x"), unseen)
-        part = guard_of(guard, data, allowed if weak_set is None else np.setdiff1d(allowed, weak_set.tune), self.seed)
-        trained = np.setdiff1d(allowed, part.ids) if part.split == "train" else allowed
-        linf = [kind.threat for kind in self.attacks if kind.threat.norm == inf]
-        job = Job(
-            data=data,
-            ids=trained,
-            weights=sample_weights(trained, weak_set, self.weak_weight),
-            guard=part,
-            attacks=self.attacks,
-            corruptions=self.corruptions,
-            weak=self._weak(weak_types),
-            threat=linf[0] if linf else ThreatModel(inf, self.eps),
-            recipe=self.recipe,
-            seed=self.seed,
-            epochs=int(nb_epochs),
-            batch_size=int(batch_size),
-        )
+        _check_fit(data, self._classifier)
+        job = self._job(data, (nb_epochs, batch_size), weak_set, weak_types, ids, guard)
         module = self._module
         base = snapshot(module)
         try:
@@ -181,6 +167,35 @@ class WeakRobustTrainer(Trainer):
         restore(self._module, base)
         self._module.eval()
         self.finetuning = Finetuning()
+
+    def _job(
+        self,
+        data: Dataset,
+        lengths: tuple[int, int],
+        weak_set: WeakSet | None,
+        weak_types: Iterable[str] | None,
+        ids: np.ndarray | None,
+        guard: Any,
+    ) -> Job:
+        unseen = np.empty(0, np.int64) if weak_set is None else np.concatenate([weak_set.held_out, weak_set.control])
+        allowed = np.setdiff1d(np.arange(len(data)) if ids is None else checks.sample_ids(ids, len(data), "x"), unseen)
+        part = guard_of(guard, data, allowed if weak_set is None else np.setdiff1d(allowed, weak_set.tune), self.seed)
+        trained = np.setdiff1d(allowed, part.ids) if part.split == "train" else allowed
+        linf = [kind.threat for kind in self.attacks if kind.threat.norm == inf]
+        return Job(
+            data=data,
+            ids=trained,
+            weights=sample_weights(trained, weak_set, self.weak_weight),
+            guard=part,
+            attacks=self.attacks,
+            corruptions=self.corruptions,
+            weak=self._weak(weak_types),
+            threat=linf[0] if linf else ThreatModel(inf, self.eps),
+            recipe=self.recipe,
+            seed=self.seed,
+            epochs=int(lengths[0]),
+            batch_size=int(lengths[1]),
+        )
 
     def _trained(self, module: nn.Module, base: State, job: Job) -> tuple[Dial, Finetuning]:
         """Train, or go on, or load what had ended; the module's weights are then any, not yet the chosen ones."""
@@ -259,12 +274,16 @@ def _module_of(classifier: Any) -> nn.Module:
     return module
 
 
-def _few_step(kind: AttackType) -> bool:
-    return kind.few_step and kind.threat.norm in (2.0, inf)
-
-
-def _generated(kind: CorruptionType) -> bool:
-    return not kind.stored
+def _check_fit(data: Dataset, classifier: Any) -> None:
+    """Say so where the classifier was not made for samples such as these."""
+    shape, labels = getattr(data, "input_shape", None), getattr(data, "labels", None)
+    if shape is not None and tuple(shape) != tuple(classifier.input_shape):
+        raise DataError(f"x holds images of shape {tuple(shape)}, the classifier takes {tuple(classifier.input_shape)}")
+    if labels is not None and labels().max() >= classifier.nb_classes:
+        raise DataError(
+            f"y holds the label {labels().max()}, expected 0 to {classifier.nb_classes - 1} for a classifier of "
+            f"{classifier.nb_classes} classes"
+        )
 
 
 def _drawn(kinds: Iterable[Kind], usable: Callable[[Kind], bool], reason: str) -> tuple[Kind, ...]:
