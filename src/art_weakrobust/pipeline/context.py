@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
-from ..datasets.base import limited_ids
+from ..datasets.base import limited_ids, stratified
 from ..datasets.subset import Subset
 from ..errors import DataError, ModelError, UserError
 from ..plugins.manager import Manager
@@ -185,16 +185,6 @@ def split_test(labels: np.ndarray, limit: int | None, seed: int) -> tuple[np.nda
         return every[:limit], guard
     guard = stratified(every, labels, min(GUARD_SIZE, tenth), seed)
     return np.setdiff1d(every, guard)[:limit], guard
-
-
-def stratified(ids: np.ndarray, labels: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Return ``size`` of the ids, sorted, every class with its share; a function of (ids, labels, size, seed) alone."""
-    order = np.random.default_rng([seed, 0x9A4D]).permutation(ids)
-    rank = np.empty(len(order))
-    for label in np.unique(labels[order]):
-        members = np.flatnonzero(labels[order] == label)
-        rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(order[np.argsort(rank, kind="stable")[:size]])
 
 
 def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:

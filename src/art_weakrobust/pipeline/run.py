@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..analysis.gallery import with_after
 from ..errors import ModelError, RunError
 from ..estimators.judge import module_of
 from ..execution.serial import SerialMap
@@ -18,7 +19,7 @@ from ..models.weights import load_weights
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_list
 from ..protocols import Estimator, Trainer
-from ..results import TYPES, Scores, Table, Validation, WeakSet
+from ..results import TYPES, Scores, Validation, WeakSet
 from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
@@ -29,7 +30,7 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from .resolve import resolved
-from .shown import gallery, with_after
+from .shown import gallery
 from .street import choose, score, sets_of
 
 _GROUPS = {
@@ -156,7 +157,8 @@ class Street:
         validation = self._validate(self.context.base, weak_set, "before")
         self.run.write_table("validation", validation.table)
         self.run.write_table("types", pa.Table.from_pylist([asdict(kind) for kind in validation.types], schema=TYPES))
-        shown = self._gallery(weak_set, self.context.base)
+        context = self.context
+        shown = gallery(self._scores(), weak_set, context.scorer, context.base, context.train)
         self.run.write_table("samples", shown)
         self.run.finish("before", samples=len(validation), **meter.facts())
 
@@ -199,7 +201,7 @@ class Street:
         weak_set = self._weak_set()
         validation = self._validate(tuned, weak_set, "after")
         self.run.write_table("validation", validation.table)
-        shown = with_after(self.run.read_table("samples"), self._gallery(weak_set, tuned), weak_set)
+        shown = with_after(self.run.read_table("samples"), tuned, weak_set)
         self.run.write_table("samples", shown)
         self.run.finish("after", samples=len(validation), **meter.facts())
 
@@ -252,9 +254,6 @@ class Street:
         validator = self.context.make("validator", self.options.validator, estimator)
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
-
-    def _gallery(self, weak_set: WeakSet, estimator: Estimator) -> Table:
-        return gallery(self._scores(), weak_set, self.context.scorer, estimator, self.context.train)
 
     def _begin(self, stage: str, *, extends: tuple[str, ...] = ()) -> bool:
         done = self.run.begin(stage, self.rows_depend_on(stage), extends=extends)
