@@ -123,21 +123,32 @@ class WeakRobustEvaluation(_Shown):
 
         :param before: the evaluation that found the weak set.
         :param finetuning: what training drew (``trainer.finetuning``), so that trained types are marked.
-        :raises UsageError: where the two were made on different samples or perturbation types.
+        :raises UsageError: where the two were made on different samples, seeds or perturbation types.
         """
-        if self.weak_set.table != before.weak_set.table:
-            raise UsageError(
-                "the two evaluations have different weak sets: pass weak_set=before.weak_set to the second"
-            )
-        missing = {kind.type for kind in before.validation.types} ^ {kind.type for kind in self.validation.types}
-        if missing:
-            raise UsageError(f"the two evaluations have different perturbation types: {', '.join(sorted(missing))}")
+        self._check_same(before)
         records = before.records.with_(
             after=self.validation, finetuning=finetuning, provenance=before.records.provenance
         )
         if self.records.samples is not None:
             records = records.with_(samples=self.records.samples)
         return WeakRobustComparison(records)
+
+    def _check_same(self, before: WeakRobustEvaluation) -> None:
+        if self.weak_set.table != before.weak_set.table:
+            raise UsageError(
+                "the two evaluations have different weak sets: pass weak_set=before.weak_set to the second"
+            )
+        different = {kind.type for kind in {*before.validation.types} ^ {*self.validation.types}}
+        if different:
+            raise UsageError(
+                f"the two evaluations have different perturbation types or budgets: {', '.join(sorted(different))}"
+            )
+        here, there = (each.records.provenance for each in (self, before))
+        for key, name in (("data", "training samples"), ("test", "test samples")):
+            if here["fingerprints"].get(key) != there["fingerprints"].get(key):
+                raise UsageError(f"the two evaluations have different {name}: pass the same to both")
+        if here["seeds"] != there["seeds"]:
+            raise UsageError(f"the two evaluations have different seeds: {here['seeds']} and {there['seeds']}")
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,20 @@ from art.estimators.classification import PyTorchClassifier
 from art.evaluations.evaluation import Evaluation
 from tqdm.auto import tqdm
 
+from ..analysis.gallery import with_after
 from ..datasets.arrays import as_dataset
 from ..errors import UsageError
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..execution.serial import SerialMap
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
+from ..pipeline.context import check_model_on_data
 from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
-from ..pipeline.shown import gallery, with_after
+from ..pipeline.shown import gallery
 from ..pipeline.street import choose, score, sets_of
 from ..plugins.manager import Manager
-from ..plugins.reference import Reference
+from ..plugins.reference import Reference, split_list
 from ..protocols import Dataset, Estimator, Map, Scorer
-from ..results import Records, Scores, Table, Validation, WeakSet
+from ..results import Records, Table, Validation, WeakSet
 from ..threat import parse_eps, parse_norm
 from ..validation.loop import validate
 from .evaluation import WeakRobustEvaluation
@@ -48,8 +50,9 @@ class WeakRobustValidator(Evaluation):
     :param eps: budget of Linf attacks without one of their own; ``eps_l2`` of L2 attacks.
     :param seed: of every draw.
     :param attacks: names, factories ``estimator -> EvasionAttack``, ready-made attacks (rebound), or a mapping label ->
-        one of these.
-    :param corruptions: names, functions ``(x, ids, severity, seed) -> x``, or a mapping label -> one of these.
+        one of these; None for none.
+    :param corruptions: names, functions ``(x, ids, severity, seed) -> x``, or a mapping label -> one of these; None for
+        none.
     :param radius_norm: ``inf`` or 2.
     :param scorer: a name (``"attack:attack=pgd"``), or any :class:`~art_weakrobust.protocols.Scorer`.
     :param severities: of the corruptions, 1 to 5.
@@ -73,8 +76,8 @@ class WeakRobustValidator(Evaluation):
         fraction: float = 0.1,
         eps: float | str = 2 / 255,
         seed: int = 0,
-        attacks: Iterable[Any] | Mapping[str, Any] = ATTACKS,
-        corruptions: Iterable[Any] | Mapping[str, Any] = CORRUPTIONS,
+        attacks: Iterable[Any] | Mapping[str, Any] | None = ATTACKS,
+        corruptions: Iterable[Any] | Mapping[str, Any] | None = CORRUPTIONS,
         *,
         eps_l2: float | str = 0.5,
         radius_norm: float | str = inf,
@@ -94,8 +97,7 @@ class WeakRobustValidator(Evaluation):
         self.radius, self.radius_norm = parse_eps(radius, "radius"), parse_norm(radius_norm)
         self.eps, self.eps_l2 = parse_eps(eps), parse_eps(eps_l2, "eps_l2")
         self.neighbors, self.seed, self.batch_size, self.verbose = int(neighbors), int(seed), int(batch_size), verbose
-        self.attacks = dict(attacks) if isinstance(attacks, Mapping) else list(attacks)
-        self.corruptions = dict(corruptions) if isinstance(corruptions, Mapping) else list(corruptions)
+        self.attacks, self.corruptions = _kept(attacks), _kept(corruptions)
         self.severities, self.scorer = tuple(severities), scorer
         self.quantise, self.include_misclassified = quantise, include_misclassified
         self.selection = {
@@ -106,10 +108,7 @@ class WeakRobustValidator(Evaluation):
             "fill": fill,
         }
         self.manager = Manager.of(plugins)
-        self._scores: Scores | None = (
-            None  # of the last evaluation that scored: the report shows its samples after, too
-        )
-        self._shown: Table | None = None
+        self._shown: tuple[WeakSet, Table] | None = None  # of the last evaluation that scored: shown after, too
 
     def evaluate(
         self,
@@ -131,8 +130,9 @@ class WeakRobustValidator(Evaluation):
         :raises DataError: for arrays that are no images or labels.
         """
         estimator = self.classifier if classifier is None else checked(classifier)
-        train = as_dataset(x, y)
-        test = None if x_test is None else as_dataset(x_test, y_test)
+        train = as_dataset(x, y, name="training samples")
+        test = None if x_test is None else as_dataset(x_test, y_test, name="test samples")
+        check_model_on_data(estimator, train, type(estimator).__name__)
         phase = "before" if weak_set is None else "after"
         scorer, scores = self._scorer(), None
         with self._over() as over:
@@ -142,17 +142,17 @@ class WeakRobustValidator(Evaluation):
         with self._over() as over:
             validation = self.validate(estimator, sets_of(weak_set, train, test, tune=phase == "before"), over(phase))
         if scores is not None:
-            self._scores, self._shown = scores, gallery(scores, weak_set, scorer, estimator, train)
-        elif self._scores is not None and self._shown is not None:
-            now = gallery(self._scores, weak_set, scorer, estimator, train)
-            self._shown = with_after(self._shown, now, weak_set)
+            shown: Table | None = gallery(scores, weak_set, scorer, estimator, train)
+            self._shown = (weak_set, shown)
+        else:
+            shown = self._shown_after(weak_set, estimator)
         records = Records(
             scores=scores,
             weak_set=weak_set,
             before=validation,
-            samples=self._shown,
+            samples=shown,
             class_names=tuple(getattr(train, "class_names", ())),
-            provenance=self._provenance(estimator, train),
+            provenance=self._provenance(estimator, train, test),
         )
         return WeakRobustEvaluation(records, phase)
 
@@ -194,7 +194,16 @@ class WeakRobustValidator(Evaluation):
         return made
 
     def _scorer_name(self) -> str:
-        return Reference.parse(self.scorer).name if isinstance(self.scorer, str) else type(self.scorer).__name__
+        if isinstance(self.scorer, str):
+            return Reference.parse(self.scorer).name
+        name = getattr(self.scorer, "name", None) or getattr(self.scorer, "__name__", None)
+        return str(name or type(self.scorer).__name__)
+
+    def _shown_after(self, weak_set: WeakSet, estimator: Estimator) -> Table | None:
+        """Return the weakest samples with what ``estimator`` says of them, where they were found here."""
+        if self._shown is None or self._shown[0].table != weak_set.table:
+            return None
+        return with_after(self._shown[1], estimator, weak_set)
 
     def _neighborhood(self) -> dict[str, Any]:
         return {
@@ -218,7 +227,7 @@ class WeakRobustValidator(Evaluation):
 
             yield lambda phase=None: SerialMap(stamp={} if phase is None else {"phase": phase}, progress=progress)
 
-    def _provenance(self, estimator: Estimator, data: Dataset) -> dict[str, Any]:
+    def _provenance(self, estimator: Estimator, data: Dataset, test: Dataset | None) -> dict[str, Any]:
         arguments = {
             **self._neighborhood(),
             **self.selection,
@@ -226,14 +235,24 @@ class WeakRobustValidator(Evaluation):
             "scorer": self._scorer_name(),
         }
         arguments |= {"eps": self.eps, "eps_l2": self.eps_l2, "severities": list(self.severities)}
+        fingerprints = {"model": model_fingerprint(estimator), "data": data_fingerprint(data)}
+        if test is not None:
+            fingerprints["test"] = data_fingerprint(test)
         return {
             "title": f"{type(estimator).__name__} on {getattr(data, 'name', 'data')}",
             "arguments": arguments,
             "versions": versions(),
             "seeds": {"seed": self.seed},
-            "fingerprints": {"model": model_fingerprint(estimator), "data": data_fingerprint(data)},
+            "fingerprints": fingerprints,
             "plan": plan_of(estimator),
         }
+
+
+def _kept(entries: Iterable[Any] | Mapping[str, Any] | None) -> list[Any] | dict[str, Any]:
+    """Return what was handed in so that every evaluation can read it again."""
+    if isinstance(entries, Mapping):
+        return dict(entries)
+    return split_list(entries) if isinstance(entries, str) else list(entries or ())
 
 
 def checked(classifier: Estimator) -> Estimator:
