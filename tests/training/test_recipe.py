@@ -26,9 +26,10 @@ def test_average_looks_back_fifty_steps_but_never_further_than_a_fifth_of_the_ru
     assert Recipe().decay(3) == 0.0  # the average is the last step
 
 
-def test_border_of_a_crop_follows_the_size_of_the_image():
+def test_border_of_a_crop_follows_the_size_of_the_image_and_tiny_ones_stay_in_place():
     assert Recipe().border((3, 32, 32)) == 4
-    assert Recipe().border((1, 8, 8)) == 1
+    assert Recipe().border((3, 224, 160)) == 20
+    assert Recipe().border((1, 8, 8)) == 0
 
 
 def test_grey_images_are_not_mirrored_unless_asked():

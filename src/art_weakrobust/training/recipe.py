@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 
+_MOVABLE = 16  # pixels
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -31,7 +33,8 @@ class Recipe:
     :param warm_up: share of the steps in which the rate rises; a cosine takes it down to zero afterwards.
     :param ema: decay of the averaged weights at a step, at most; short runs average over their last fifth.
     :param clip_norm: norm to which the gradient of all weights is clipped.
-    :param pad: border of a random crop, as a share of the image's size: 4 pixels of 32, 1 of 8.
+    :param pad: border of a random crop, as a share of the image's size: 4 pixels of 32. Images below 16 pixels are not
+        moved: on the digits of 8x8, one pixel cost a point of clean and eight of robust accuracy.
     :param flip: mirror half of the images. None decides by the channels: colour images are mirrored, grey ones are
         not, since handwriting and other grey symbols mean something else in a mirror.
     :param weak_odds: how many times as often a weak perturbation type is drawn.
@@ -90,7 +93,8 @@ class Recipe:
 
     def border(self, shape: tuple[int, ...]) -> int:
         """Return the border of a random crop in pixels, for images of ``shape`` (c, h, w)."""
-        return round(self.pad * min(shape[-2:]))
+        size = min(shape[-2:])
+        return round(self.pad * size) if size >= _MOVABLE else 0
 
     def mirrored(self, shape: tuple[int, ...]) -> bool:
         """Say whether images of ``shape`` (c, h, w) are mirrored."""
