@@ -182,7 +182,7 @@ def samples(summary: Summary) -> str:
         return "No sample qualified: no error was found near any correctly classified sample."
     pairs: dict[tuple[str, str], int] = {}
     for row in rows:
-        if row["neighbor_prediction"] not in (None, row["label"]):
+        if row["label"] is not None and row["neighbor_prediction"] not in (None, row["label"]):
             pair = (row["label"], row["neighbor_prediction"])
             pairs[pair] = pairs.get(pair, 0) + 1
     doubtful = sum(row["kind"] == "mislabelled" for row in rows)
