@@ -11,15 +11,15 @@ from .errors import UsageError
 _NORM_NAMES: dict[str, float] = {"1": 1.0, "l1": 1.0, "2": 2.0, "l2": 2.0, "inf": math.inf, "linf": math.inf}
 
 
-def parse_norm(value: float | int | str) -> float:
+def parse_norm(value: float | int | str, name: str = "norm") -> float:
     """Return 1.0, 2.0 or ``inf`` for ``1``, ``"2"``, ``"inf"``, ``"Linf"``, ``np.inf`` and their like.
 
     :raises UsageError: for any other norm.
     """
-    name = value.strip().lower() if isinstance(value, str) else f"{float(value):g}"
-    if name not in _NORM_NAMES:
-        raise UsageError(f"norm {value!r} is not known; use 1, 2 or inf")
-    return _NORM_NAMES[name]
+    word = value.strip().lower() if isinstance(value, str) else f"{float(value):g}"
+    if word not in _NORM_NAMES:
+        raise UsageError(f"{name} {value!r} is not known; use 1, 2 or inf")
+    return _NORM_NAMES[word]
 
 
 def norm_key(norm: float | int | str) -> str:

@@ -30,6 +30,36 @@ def test_an_empty_folder_may_become_a_run(tmp_path):
         assert run.manifest["stages"] == {}
 
 
+def come_to_nothing(folder, work=lambda run: None):
+    with pytest.raises(RunError, match="nothing"), Run.open(folder, create=True) as run:
+        run.begin("score", {})
+        work(run)
+        raise RunError("nothing came of it")
+
+
+def test_a_new_run_that_comes_to_nothing_leaves_no_folder_behind(tmp_path):
+    come_to_nothing(tmp_path / "deep" / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_run_that_comes_to_nothing_leaves_an_empty_folder_as_it_was(tmp_path):
+    come_to_nothing(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_run_that_fails_keeps_the_work_that_was_done(tmp_path):
+    come_to_nothing(tmp_path / "run", lambda run: run.parts("scores").write("a", pa.table({"index": [0]})))
+    with Run.open(tmp_path / "run") as run:
+        assert run.parts("scores", "score").has("a")
+
+
+def test_a_run_that_was_there_before_is_not_taken_away_by_an_error(tmp_path):
+    with Run.open(tmp_path / "run", create=True):
+        pass
+    come_to_nothing(tmp_path / "run")
+    assert (tmp_path / "run" / "manifest.json").exists()
+
+
 @pytest.mark.parametrize("write", [True, False])
 def test_a_missing_run_is_refused(tmp_path, write):
     with pytest.raises(RunError, match="missing"):

@@ -81,6 +81,7 @@ def test_leaving_with_an_error_marks_the_stage_as_failed_and_says_why(tmp_path):
     def attacked():
         with Run.open(tmp_path / "run", create=True) as run:
             run.begin("before", {})
+            run.parts("validation").write("a", pa.table({"index": [0], "type": ["clean"]}))
             raise AttackError("pgd went wrong")
 
     with pytest.raises(AttackError):

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import UserError
 
@@ -23,22 +23,23 @@ def told(*, debug: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on where it stopped", 130)
+        fail("interrupted; the same command goes on where it stopped", 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except UserError as error:
         if debug:
             raise
-        _fail(" ".join(str(error).split()), error.exit_code)
+        fail(" ".join(str(error).split()), error.exit_code)
     except Exception as error:  # the last line of defence: told with its type, whole with --debug
         if debug:
             raise
         text = " ".join(str(error).split())
-        _fail(f"{type(error).__name__}: {text}"[:2000] + " (--debug shows where)", 1)
+        fail(f"{type(error).__name__}: {text}"[:2000] + " (--debug shows where)", 1)
 
 
-def _fail(message: str, status: int) -> None:
+def fail(message: str, status: int) -> NoReturn:
+    """Print one line that begins with ``error:`` to standard error, and leave."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)
 
@@ -67,13 +68,17 @@ def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
 
     def show(stage: str, done: int, total: int) -> None:
         if stage not in tasks:
+            bars.start()  # not before: a command that fails at once draws none
             tasks[stage] = bars.add_task(stage, total=total)
         bars.update(tasks[stage], completed=done, total=total)
         if done >= total and (bars.tasks[bars.task_ids.index(tasks[stage])].elapsed or 0) < _WORTH_A_BAR:
             bars.remove_task(tasks.pop(stage))
 
-    with bars:
+    try:
         yield show
+    finally:
+        if bars.live.is_started:
+            bars.stop()
 
 
 def print_json(value: Mapping[str, Any]) -> None:

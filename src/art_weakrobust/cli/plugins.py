@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from ..errors import PluginError
+from ..errors import PluginError, nearest
 from ..plugins.loading import Source
-from ..plugins.manager import Manager, Registered
+from ..plugins.manager import POSITIONAL, Manager, Registered
 from .console import print_json, told
 
 
@@ -24,8 +24,6 @@ def plugins(
         things = [thing for thing in manager.things() if name in (None, thing.spec.name)]
         if name is not None and not things:
             known = sorted({thing.spec.name for thing in manager.things()})
-            from ..errors import nearest
-
             raise PluginError(f"nothing is registered as {name!r}{nearest(name, known)}")
         failures = manager.check() if check else []
         if json:
@@ -75,8 +73,9 @@ def _show(things: list[Registered], manager: Manager, failures: list[tuple[Regis
         for thing in things:
             for key, value in thing.spec.facts.items():
                 console.print(f"{thing.kind} {thing.spec.name}: {key} = {value}", markup=False, highlight=False)
-            options = thing.options(thing.load(), 0)[0]
-            console.print(f"{thing.kind} {thing.spec.name}: options {', '.join(options) or 'none'}", markup=False)
+            if thing.kind != "corruption" or thing.spec.many:  # a corruption is itself called, with four arguments
+                options = ", ".join(thing.options(thing.load(), POSITIONAL[thing.kind])[0])
+                console.print(f"{thing.kind} {thing.spec.name}: options = {options or 'none'}", markup=False)
     for broken in manager.broken:
         console.print(f"broken: {broken.source} ({broken.source.key}): {broken.cause}", markup=False, style="red")
     for thing, cause in failures:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import typer
 
+from ..errors import UsageError
 from ..pipeline.options import Options, flag, from_toml, shown
 from .console import told
 
@@ -23,7 +24,11 @@ _PANELS = {
     "report": "Report",
 }
 _WRITTEN_AS_TEXT = ("radius", "radius_norm", "eps", "eps_l2")
+_COLUMN = 40
+"""Characters of a help text that an 80 column terminal surely has room for."""
+
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Request:
     :param third_party: whether installed plugins of others are loaded.
     :param quiet: no progress, no table.
     :param json: print JSON to standard output.
+    :param debug: show the traceback of an error.
     """
 
     given: dict[str, Any]
@@ -46,6 +52,7 @@ class Request:
     third_party: bool = True
     quiet: bool = False
     json: bool = False
+    debug: bool = False
 
 
 def command(
@@ -54,9 +61,11 @@ def command(
     """Add a command that takes the options of ``stages`` and the common ones, and hands ``run`` a :class:`Request`."""
 
     def callback(**values: Any) -> None:
-        debug = bool(values.pop("debug", None))
+        debug = bool(values.get("debug"))
         with told(debug=debug):
-            run(_request(values, stages, out))
+            request = _request(values, stages, out)
+        with told(debug=request.debug):
+            run(request)
 
     parameters = [*_stage_parameters(stages), *_common_parameters(out)]
     callback.__name__ = name
@@ -82,6 +91,7 @@ def _request(values: dict[str, Any], stages: tuple[str, ...], out: str) -> Reque
         not common.get("no_plugins", False),
         bool(common.get("quiet", False)),
         bool(common.get("json", False)),
+        bool(common.get("debug", False)),
     )
 
 
@@ -91,17 +101,32 @@ def _stage_parameters(stages: tuple[str, ...]) -> list[inspect.Parameter]:
     for f in (f for f in fields(Options) if f.metadata["stage"] in stages):
         base = str(f.type).split(" | ")[0]
         kind = str if f.name in _WRITTEN_AS_TEXT else _TYPES[base]
+        parser = _reader(flag(f.name), kind) if kind in _NUMBERS else None
         written = "8/255" if f.name == "radius" else "2/255" if f.name == "eps" else shown(getattr(default, f.name))
+        if len(written) > _COLUMN:
+            written = written.replace(",", ", ")  # a list that is broken over lines, not its names
         names = f"--{flag(f.name)}/--no-{flag(f.name)}" if kind is bool else f"--{flag(f.name)}"
         option = typer.Option(
             None,
             names,
             help=f"{f.metadata['help']} Default: {written}.",
             show_default=False,
+            parser=parser,
             rich_help_panel=_PANELS[f.metadata["stage"]],
         )
         parameters.append(_parameter(f.name, option, kind))
     return parameters
+
+
+def _reader(name: str, kind: type) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise UsageError(f"--{name} {text!r} has to be {_NUMBERS[kind]}") from None
+
+    read.__name__ = kind.__name__  # as --help shows it
+    return read
 
 
 def _common_parameters(out: str) -> list[inspect.Parameter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
+from ..analysis.scorer import ChunkScorer
 from ..datasets.base import limited_ids, stratified
 from ..datasets.subset import Subset
 from ..errors import DataError, ModelError, UserError
+from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, Scorer
@@ -116,7 +118,7 @@ class Context:
     def check_names(self) -> None:
         """Find every name that the options hold, so that a wrong one is told before the hour is spent.
 
-        :raises PluginError: for a name that nobody or two have registered, or that needs an extra.
+        :raises PluginError: for a name that nobody or two have registered, or an option that it does not know.
         """
         options = self.options
         for kind, text in (
@@ -129,7 +131,7 @@ class Context:
             ("reporter", options.reporter),
             *(("attack", text) for text in split_list(options.attacks)),
         ):
-            self.manager.find(kind, Reference.parse(text).name)
+            self.manager.check_written(kind, Reference.parse(text))
         for text in split_list(options.corruptions):
             self.manager.find("corruption", split_argument(text)[0])
 
@@ -146,6 +148,20 @@ class Context:
         things += [self.manager.find("attack", Reference.parse(text).name) for text in attacks if isinstance(text, str)]
         for thing in things:
             self.manager.require(thing, given)
+
+    def check_built(self, stages: Collection[str]) -> None:
+        """Build once what the stages will build on the model, and hold their data against it; nothing is run yet.
+
+        :raises UserError: for an attack, a scorer or data that do not go with the model.
+        """
+        options = self.options
+        if "score" in stages and isinstance(self.scorer, ChunkScorer):
+            self.scorer.build(self.base)
+        if {"before", "finetune", "after"} & set(stages):
+            eps, eps_l2 = options.eps, options.eps_l2
+            resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
+            resolve_corruptions(options.corruptions, self.manager)
+            check_model_on_data(self.base, self.test, options.model)
 
     def _dataset(self, split: str) -> Dataset:
         name, argument = split_argument(self.options.dataset)
@@ -205,6 +221,9 @@ def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
         raise ModelError(f"model {name!r} gives outputs of shape {logits.shape} for one image, expected (1, classes)")
     if not np.isfinite(logits).all():
         raise ModelError(f"model {name!r} gives outputs that are not finite for the first image: check its weights")
-    highest = int(labels_of(data).max())
-    if highest >= logits.shape[1]:
-        raise DataError(f"label {highest} is outside the {logits.shape[1]} classes of model {name!r}")
+    labels, classes = labels_of(data), logits.shape[1]
+    if labels.max() >= classes:
+        where = f"{getattr(data, 'name', 'data')}: sample {ids_of(data)[labels.argmax()]} has the label {labels.max()}"
+        raise DataError(
+            f"{where}, outside the {classes} classes of model {name!r}; correct the labels, or choose another model"
+        )

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from ..errors import UsageError, nearest
 from ..threat import parse_eps, parse_norm
+
+_LEAST = {
+    "neighbors": 1,
+    "batch_size": 1,
+    "nb_epochs": 1,
+    "limit": 1,
+    "test_limit": 1,
+    "top_k": 1,
+    "per_class": 1,
+    "seed": 0,
+}
+"""Least value of options that are whole numbers."""
+
+COMMON: dict[str, tuple[type, ...]] = {
+    "out": (str,),
+    "plugin": (str, list),
+    "no_plugins": (bool,),
+    "force": (bool,),
+    "quiet": (bool,),
+    "json": (bool,),
+    "debug": (bool,),
+}
+"""Options of a command that are none of the run's -> what a config file may give them."""
 
 
 def _option(default: Any, help: str, stage: str) -> Any:
@@ -62,21 +86,26 @@ class Options:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "radius", parse_eps(self.radius, "radius"))
-        set_(self, "eps", parse_eps(self.eps, "eps"))
-        set_(self, "eps_l2", parse_eps(self.eps_l2, "eps-l2"))
-        set_(self, "radius_norm", parse_norm(self.radius_norm))
-        for name, least in (("neighbors", 1), ("batch_size", 1), ("nb_epochs", 1), ("limit", 1), ("test_limit", 1)):
+        for name in ("radius", "eps", "eps_l2"):
+            set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
+        set_(self, "radius_norm", parse_norm(self.radius_norm, "--radius-norm"))
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
         if self.radius <= 0:
             raise UsageError(f"--radius {self.radius:g} has to be above zero")
+        if self.radius_norm == 1:
+            raise UsageError("--radius-norm 1 has no neighborhood to draw from; use 2 or inf")
+        if self.threshold is not None and not isfinite(self.threshold):
+            raise UsageError(f"--threshold {self.threshold:g} has to be a finite number: the least score that enters")
+        if self.threshold is not None and self.top_k is not None:
+            raise UsageError(f"--top-k {self.top_k} and --threshold {self.threshold:g} exclude one another; give one")
         if not 0 < self.fraction <= 1:
             raise UsageError(f"--fraction {self.fraction:g} has to be above 0 and at most 1")
-        if self.weak_weight <= 0:
-            raise UsageError(f"--weak-weight {self.weak_weight:g} has to be above zero")
-        if self.clean_budget is not None and self.clean_budget < 0:
+        if not 0 < self.weak_weight < inf:
+            raise UsageError(f"--weak-weight {self.weak_weight:g} has to be a finite number above zero")
+        if self.clean_budget is not None and not self.clean_budget >= 0:
             raise UsageError(f"--clean-budget {self.clean_budget:g} has to be zero or more points")
         self.severity_numbers()
 
@@ -143,14 +172,18 @@ def from_toml(path: Path) -> dict[str, Any]:
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--config {path}: {error}") from error
-    known = {f.name for f in fields(Options)} | {"out", "plugin", "no_plugins", "force", "quiet", "json"}
+    except OSError as error:
+        raise UsageError(f"--config {path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {path} is not TOML: {error}") from error
+    known = {f.name for f in fields(Options)} | set(COMMON)
     options: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in known:
-            raise UsageError(f"--config {path}: unknown key {key!r}{nearest(name, sorted(known))}")
+            raise UsageError(f"--config {path}: unknown key {key!r}{nearest(flag(name), sorted(map(flag, known)))}")
+        if name in COMMON and not isinstance(value, COMMON[name]):
+            raise UsageError(f"--config {path}: {key} is {value!r}, expected {_words(COMMON[name])}")
         listed = isinstance(value, list) and name != "plugin"
         options[name] = ",".join(map(str, value)) if listed else value
     return options
@@ -169,6 +202,11 @@ def _typed(name: str, value: Any) -> Any:
     if base == "float" and isinstance(value, str) and name not in ("radius", "eps", "eps_l2", "radius_norm"):
         raise UsageError(f"option {flag(name)!r} is {value!r}, expected a number")
     return value
+
+
+def _words(kinds: tuple[type, ...]) -> str:
+    names = {str: "text", list: "a list of texts", bool: "true or false"}
+    return " or ".join(names[kind] for kind in kinds)
 
 
 def _plain(value: Any) -> Any:

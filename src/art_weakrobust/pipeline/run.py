@@ -31,7 +31,7 @@ from .progress import Progress
 from .provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from .resolve import resolved
 from .shown import gallery
-from .street import choose, score, sets_of
+from .street import choose, score, sets_of, why_empty
 
 _GROUPS = {
     "score": ("model", "data", "score"),
@@ -74,8 +74,7 @@ def execute(
     context.check_names()
     if set(stages) - {"report", "select"}:
         context.check_needs(context.base)  # loads data and model, before anything is written
-        if set(stages) & {"before", "finetune", "after"}:
-            _ = context.test_parts
+        context.check_built(stages)
     with Run.open(out, create=not resume) as run:
         street = Street(run, context, progress)
         if force:
@@ -166,9 +165,9 @@ class Street:
         """Fine-tune on what was found; where that is done, only turn the dial."""
         weak_set = self._weak_set()
         if not len(weak_set):
-            reason = "the weak set is empty: no sample's neighborhood holds an error; try a larger --radius, or --fill"
+            reason = why_empty(self._scores())
             if alone:
-                raise RunError(f"{reason}: there is nothing to fine-tune on")
+                raise RunError(f"there is nothing to fine-tune on: {reason}")
             self.run.skip("finetune", reason)
             return
         validation = self.run.records().before

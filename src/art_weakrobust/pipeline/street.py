@@ -9,7 +9,7 @@ import numpy as np
 
 from ..analysis.complete import complete
 from ..protocols import Dataset, Estimator, Map, Scorer
-from ..results import Scores, WeakSet
+from ..results import Scores, WeakSet, column
 from ..selection import select
 from .context import ids_of
 
@@ -34,6 +34,15 @@ def choose(scores: Scores, options: Mapping[str, Any], seed: int) -> WeakSet:
     if chosen.get("top_k") is not None or chosen.get("threshold") is not None:
         chosen["fraction"] = None
     return select(scores, **chosen, seed=seed)
+
+
+def why_empty(scores: Scores) -> str:
+    """Return why the selection took no sample, and what to try."""
+    found = int((column(scores.table, "found") == True).sum())  # noqa: E712 - null where unknown
+    if not found:
+        return "the weak set is empty: no sample has an error nearby; try a larger --radius, or --fill"
+    taken = f"the selection takes none of the {found} samples with an error nearby"
+    return f"the weak set is empty: {taken}; try a larger --fraction or --top-k, or a lower --threshold"
 
 
 def sets_of(

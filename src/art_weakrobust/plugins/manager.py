@@ -15,6 +15,9 @@ from .loading import OURS, Broken, Source, import_attribute, installed, load, na
 from .reference import Reference
 from .spec import NEEDS, Spec
 
+POSITIONAL = dict.fromkeys(KINDS, 1) | {"estimator": 2, "scorer": 0, "reporter": 0}
+"""Arguments that a target of a kind is given by position (a corruption that is many: one); the others are options."""
+
 _MADE_FIRST = {"attack": "attack", "source": "corruption"}
 """Options whose value names another kind of thing, and that kind."""
 
@@ -54,6 +57,37 @@ class Registered:
         taken = [name for name in names if name not in keyword_only][:positional]
         return tuple(name for name in names if name not in taken), any(p.kind is p.VAR_KEYWORD for p in parameters)
 
+    def takes(self, target: Any, positional: int, written: Iterable[str]) -> tuple[str, ...]:
+        """Return the names that may be passed to the target.
+
+        :param written: names of the options that a user wrote.
+        :raises PluginError: where the target does not know one of them.
+        """
+        names, any_name = self.options(target, positional)
+        unknown = [key for key in written if key not in names and not any_name]
+        if unknown:
+            hint = nearest(unknown[0], names) or ";"
+            raise PluginError(
+                f"{self.kind} {self.spec.name!r} has no option {unknown[0]!r}{hint} "
+                f"options: {', '.join(names) or 'none'}"
+            )
+        return names
+
+    def refuse_incomplete(self, target: Any, positional: int, given: Iterable[str]) -> None:
+        """Refuse to call a target without an option that it cannot do without.
+
+        :raises PluginError: naming the first one that is missing.
+        """
+        try:
+            parameters = list(inspect.signature(target).parameters.values())[positional:]
+        except ValueError:  # some callables written in C tell nothing
+            return
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        missing = [p.name for p in named if p.default is p.empty and p.name not in set(given)]
+        if missing:
+            name = self.spec.name
+            raise PluginError(f"{self.kind} {name!r} needs the option {missing[0]!r}: write {name}:{missing[0]}=VALUE")
+
 
 @dataclass(frozen=True)
 class AttackFactory:
@@ -82,7 +116,7 @@ class AttackFactory:
         :raises UsageError: for L1 without ``:eps=``, or where the run offers no such budget.
         """
         if "eps" in self.reference.options:
-            return parse_eps(self.reference.options["eps"])
+            return parse_eps(self.reference.options["eps"], f"attack {self.reference.name!r}: eps")
         name = {"inf": "eps", "2": "eps_l2"}.get(norm_key(self.norm))
         if name is None or self.offered.get(name) is None:
             written = f"{self.reference.name}@{norm_key(self.norm)}"
@@ -110,7 +144,7 @@ class Manager:
         self._host = new_host()
         self._things: dict[tuple[str, str], list[Registered]] = {}
         for source in [*installed(third_party), *map(named, plugins)]:
-            if any(source.target is plugin for plugin in self._host.get_plugins()):
+            if any(source.target is plugin for _, plugin in self._host.list_name_plugin()):
                 continue  # the same object was handed in twice
             try:
                 self._add(source, load(source, self._host))
@@ -166,11 +200,18 @@ class Manager:
             raise PluginError(f"{kind} {name!r} is claimed by {owners}: uninstall one, or use --no-plugins")
         if not things:
             known = self.names(kind)
+            hint = nearest(name, known) or ";"
             broken = "".join(f"; plugin {b.source} is broken: {b.cause}" for b in self.broken)
-            raise PluginError(
-                f"unknown {kind} {name!r}{nearest(name, known)} known: {', '.join(known) or 'none'}{broken}"
-            )
+            raise PluginError(f"unknown {kind} {name!r}{hint} known: {', '.join(known) or 'none'}{broken}")
         return things[0]
+
+    def check_written(self, kind: str, reference: Reference) -> None:
+        """Find a thing, and hold what was written behind its name against the options it knows; nothing is called.
+
+        :raises PluginError: for an unknown name or option, or a target that cannot be imported.
+        """
+        thing = self.find(kind, reference.name)
+        thing.takes(thing.load(), POSITIONAL[kind], reference.options)
 
     def make(
         self,
@@ -191,15 +232,11 @@ class Manager:
         target = thing.load()
         if kind == "corruption" and not thing.spec.many:
             return target
-        names, any_name = thing.options(target, len(args))
-        unknown = [key for key in written or {} if key not in names and not any_name]
-        if unknown:
-            listed = ", ".join(names) or "none"
-            raise PluginError(
-                f"{kind} {name!r} has no option {unknown[0]!r}{nearest(unknown[0], names)} options: {listed}"
-            )
+        names = thing.takes(target, len(args), written or {})
         offer = {key: value for key, value in (offered or {}).items() if key in names and value is not None}
-        chosen = {key: self._made_first(key, value, offered or {}) for key, value in (written or {}).items()}
+        budget = {**(offered or {}), **(written or {})}  # `attack:attack=pgd:eps=0.1`: what was written reaches pgd
+        chosen = {key: self._made_first(key, value, budget) for key, value in (written or {}).items()}
+        thing.refuse_incomplete(target, len(args), {**offer, **chosen})
         return target(*args, **{**offer, **chosen})
 
     def _made_first(self, key: str, value: Any, offered: Mapping[str, Any]) -> Any:

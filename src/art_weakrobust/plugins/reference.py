@@ -45,7 +45,12 @@ class Reference:
         if not name.strip():
             raise UsageError(f"{text!r} names nothing; write NAME[@1|2|inf][:key=value...]")
         label = options.pop("label", None)
-        return cls(name.strip(), parse_norm(norm) if at else None, options, None if label is None else str(label))
+        return cls(
+            name.strip(),
+            parse_norm(norm, f"{text!r}: norm") if at else None,
+            options,
+            None if label is None else str(label),
+        )
 
 
 def split_argument(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from .parts import Parts
 _NOT_CONTENT = {LOCK, OWNER, ".DS_Store"}
 
 
-def prepare(folder: Path, *, create: bool) -> None:
+def prepare(folder: Path, *, create: bool) -> list[Path]:
     """Make sure that a run may be written to a folder, making it where ``create`` asks for it.
 
+    :return: the folders that were made, the innermost first.
     :raises RunError: where it is missing, a file, full of something else, or may not be written; nothing has changed.
     """
     try:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder} is a file, not a run directory; choose another --out")
         if not folder.is_dir() and not create:
-            raise RunError(f"run directory {folder} does not exist; check --out, or start with the stage 'score'")
+            raise RunError(f"{folder} does not exist; check --out, or start with `art-weakrobust score`")
         _refuse_read_only(folder)
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         ours = (folder / MANIFEST).exists()
         if not ours and any(file.name not in _NOT_CONTENT and not is_leftover(file) for file in folder.iterdir()):
@@ -37,6 +40,20 @@ def prepare(folder: Path, *, create: bool) -> None:
             raise RunError(f"{folder} is not a run directory: it has no {MANIFEST}; check --out")
     except OSError as error:
         raise cannot_write(folder, error) from error
+    return made
+
+
+def withdraw(folder: Path, made: Iterable[Path]) -> None:
+    """Remove a new run that came to nothing, with the folders made for it; one that holds any work stays.
+
+    :param made: what :func:`prepare` returned.
+    """
+    with suppress(OSError):  # an error is on its way that matters more
+        if {file.name for file in folder.iterdir()} <= {MANIFEST, LOCK, OWNER}:
+            for name in (MANIFEST, OWNER, LOCK):
+                (folder / name).unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
 
 
 def sweep(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -34,6 +34,8 @@ def load(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
+        if not folder.exists():
+            raise RunError(f"{folder} does not exist; check --out, or start with `art-weakrobust score`") from None
         raise RunError(f"{folder} is not a run directory: it has no {MANIFEST}; name one with --out") from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error

@@ -17,7 +17,7 @@ from ..errors import RunError, UserError
 from ..results import Records, Table, conform
 from . import manifest as manifests
 from .atomic import atomic_write
-from .directory import prepare, remove, sweep
+from .directory import prepare, remove, sweep, withdraw
 from .layout import FOLDERS, MANIFEST, OWNED, SCHEMAS, STAGES, check_name, check_stage, covers, files_of
 from .lock import RunLock
 from .parts import Parts
@@ -37,6 +37,7 @@ class Run:
         self.path = path
         self._manifest, self._lock = manifest, lock
         self._stage: str | None = None
+        self._made: list[Path] | None = None  # folders made for a run that is new
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = False, write: bool = True) -> Run:
@@ -50,10 +51,11 @@ class Run:
         folder = Path(path)
         if not write:
             return cls(folder, manifests.load(folder), None)
-        prepare(folder, create=create)
+        made = prepare(folder, create=create)
         lock = RunLock(folder)
         try:
-            if create and not (folder / MANIFEST).exists():
+            new = not (folder / MANIFEST).exists()
+            if new:
                 started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 manifests.save(folder, manifests.new() | {"started": started})
             manifest = manifests.load(folder)
@@ -61,7 +63,9 @@ class Run:
         except BaseException:
             lock.release()
             raise
-        return cls(folder, manifest, lock)
+        run = cls(folder, manifest, lock)
+        run._made = made if new else None
+        return run
 
     def close(self) -> None:
         """Let others write; what is open for reading alone stays readable."""
@@ -79,6 +83,8 @@ class Run:
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             with suppress(RunError):  # a full disk must not hide the error that is on its way
                 self._close_stage(self._stage, "failed", {"reason": reason})
+        if isinstance(error, Exception) and self._made is not None:
+            withdraw(self.path, self._made)
         self.close()
 
     @property

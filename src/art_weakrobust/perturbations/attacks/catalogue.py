@@ -124,7 +124,12 @@ def bim(
     if parse_norm(norm) != inf:
         raise UsageError(f"attack 'bim@{norm_key(norm)}': BIM is Linf alone; write pgd@{norm_key(norm)}")
     return BasicIterativeMethod(
-        estimator, eps=eps, eps_step=_step(eps, eps_step), max_iter=max_iter, batch_size=batch_size, verbose=False
+        estimator,
+        eps=eps,
+        eps_step=_step(eps, eps_step),
+        max_iter=_steps(max_iter),
+        batch_size=batch_size,
+        verbose=False,
     )
 
 
@@ -145,11 +150,18 @@ def pgd(
         eps=eps,
         eps_step=_step(eps, eps_step),
         decay=decay,
-        max_iter=max_iter,
+        max_iter=_steps(max_iter),
         num_random_init=num_random_init,
         batch_size=batch_size,
         verbose=False,
     )
+
+
+def _steps(max_iter: int) -> int:
+    """Return a number of steps; ART takes a fraction, and fails once it attacks."""
+    if isinstance(max_iter, bool) or not isinstance(max_iter, int | np.integer) or max_iter < 1:
+        raise UsageError(f"max_iter={max_iter!r} of an attack has to be a whole number from 1")
+    return int(max_iter)
 
 
 def _step(eps: float, eps_step: float | None = None) -> float:
