@@ -24,21 +24,11 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def small_run(own_cache, tmp_path_factory):
-    """A run directory in which every stage has ended."""
-    from art_weakrobust.pipeline.run import execute
-
-    out = tmp_path_factory.mktemp("street") / "run"
-    execute(out, STREET, SMALL, resume=False, third_party=False)
-    return out
-
-
-@pytest.fixture(scope="session")
 def children(own_cache):
     """Return a function that runs the street in a child process and returns its exit code (-9 when it was killed)."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["art_weakrobust.pipeline.run", "art_weakrobust.validator", "art_weakrobust.trainer"])
-
+    heavy = ["art_weakrobust.pipeline.run", "art_weakrobust.validator", "art_weakrobust.trainer"]
+    context.set_forkserver_preload(heavy)
     script = str(Path(__file__).with_name("street_child.py"))  # by path: a child cannot import from tests
 
     def run(out, given=SMALL, stages=STREET, kill_in=None, failpoint=None):
@@ -50,6 +40,14 @@ def children(own_cache):
         return child.exitcode
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_run(children, tmp_path_factory):
+    """A run directory in which every stage has ended, in one go; made by a child, with as many threads as others."""
+    out = tmp_path_factory.mktemp("street") / "run"
+    assert children(out) == 0
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,14 @@ import os
 import signal
 import traceback
 
+import torch
+
 from art_weakrobust.pipeline.run import execute
 
-OUT, GIVEN, STAGES, KILL_IN, FAILPOINT = (globals()[name] for name in ("OUT", "GIVEN", "STAGES", "KILL_IN", "FAILPOINT"))
+torch.set_num_threads(1)  # the networks are tiny: more threads would mostly wait for one another
+
+asked = globals()
+OUT, GIVEN, STAGES, KILL_IN, FAILPOINT = (asked[k] for k in ("OUT", "GIVEN", "STAGES", "KILL_IN", "FAILPOINT"))
 
 
 def progress(stage, done, total):

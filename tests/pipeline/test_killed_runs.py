@@ -70,5 +70,3 @@ def test_the_dial_killed_half_way_is_turned_by_the_next_command(children, small_
     assert code == FAILED_AT_A_WRITE
     assert children(out, given=given) == 0
     assert_same(out, straight)
-
-
