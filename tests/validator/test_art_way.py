@@ -157,6 +157,11 @@ def test_a_comparison_prints_before_and_after(story):
     assert f"{100 * robust['after']:.1f}" in line
 
 
+def test_a_repr_fits_a_line_or_two(story):
+    assert repr(story.comparison).startswith("WeakRobustComparison(32 weak samples, types=['clean', 'uniform_noise',")
+    assert len(repr(story.before)) < 200
+
+
 @pytest.mark.parametrize("name", ["before", "after", "comparison"])
 def test_each_writes_a_page_and_shows_itself_in_a_notebook(story, name, tmp_path):
     shown = getattr(story, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from art.attacks.evasion import ProjectedGradientDescent
 from torch import nn
@@ -87,7 +88,8 @@ def test_the_guard_part_moves_no_weight(story, classifier, arrays):
 
 
 def test_a_guard_part_taken_from_the_training_samples_lies_outside_everything_else(story, classifier, arrays):
-    _, trainer = tuned_weights(story, classifier, arrays, np.arange(0))
+    with pytest.warns(UserWarning, match="has probably memorised them"):
+        _, trainer = tuned_weights(story, classifier, arrays, np.arange(0))
     record, weak = trainer.finetuning, story.before.weak_set
     assert record.guard_split == "train"
     assert len(record.guard_ids) >= 10

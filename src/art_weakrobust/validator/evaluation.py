@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Shown:
     """Records that can be printed, plotted and written as a page.
 
@@ -41,6 +41,12 @@ class _Shown:
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables of the report, name -> frame: ``headline``, ``validation``, ``paired``, ``classes``, …."""
         return {name: pd.DataFrame(rows) for name, rows in self.summary["tables"].items()}
+
+    def __repr__(self) -> str:
+        weak, validation = self.records.weak_set, self.records.after or self.records.before
+        found = 0 if weak is None else len(weak)
+        kinds = [] if validation is None else [kind.type for kind in validation.types]
+        return f"{type(self).__name__}({found} weak samples, types={kinds})"
 
     def __str__(self) -> str:
         return comparison_text(self.records)
@@ -69,7 +75,7 @@ class _Shown:
         return figures.plot_samples(self.records)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeakRobustEvaluation(_Shown):
     """One evaluation of one classifier.
 
@@ -151,7 +157,7 @@ class WeakRobustEvaluation(_Shown):
             raise UsageError(f"the two evaluations have different seeds: {here['seeds']} and {there['seeds']}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeakRobustComparison(_Shown):
     """Before and after fine-tuning, on the same samples, seeds and perturbations."""
 
