@@ -31,10 +31,14 @@ def test_an_empty_folder_may_become_a_run(tmp_path):
 
 
 def come_to_nothing(folder, work=lambda run: None):
-    with pytest.raises(RunError, match="nothing"), Run.open(folder, create=True) as run:
-        run.begin("score", {})
-        work(run)
-        raise RunError("nothing came of it")
+    def attempt():
+        with Run.open(folder, create=True) as run:
+            run.begin("score", {})
+            work(run)
+            raise RunError("nothing came of it")
+
+    with pytest.raises(RunError, match="nothing"):
+        attempt()
 
 
 def test_a_new_run_that_comes_to_nothing_leaves_no_folder_behind(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,13 +30,13 @@ def told(*, debug: bool) -> Iterator[None]:
         sys.exit(0)
     except UserError as error:
         if debug:
-            raise
+            traceback.print_exc()
         fail(" ".join(str(error).split()), error.exit_code)
     except Exception as error:  # the last line of defence: told with its type, whole with --debug
         if debug:
-            raise
+            traceback.print_exc()
         text = " ".join(str(error).split())
-        fail(f"{type(error).__name__}: {text}"[:2000] + " (--debug shows where)", 1)
+        fail(f"{type(error).__name__}: {text}"[:2000] + ("" if debug else " (--debug shows where)"), 1)
 
 
 def fail(message: str, status: int) -> NoReturn:

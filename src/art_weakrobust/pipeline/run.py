@@ -69,10 +69,12 @@ def execute(
     """
     manager = Manager(plugins, third_party=third_party)
     manager.refuse_broken()
-    options = resolved(out, given, resume=resume)
+    on_the_model = set(stages) - {"report", "select"}
+    stage = stages[0] if len(stages) == 1 else None
+    options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage)
     context = Context(options, manager)
     context.check_names()
-    if set(stages) - {"report", "select"}:
+    if on_the_model:
         context.check_needs(context.base)  # loads data and model, before anything is written
         context.check_built(stages)
     with Run.open(out, create=not resume) as run:
@@ -170,8 +172,8 @@ class Street:
                 raise RunError(f"there is nothing to fine-tune on: {reason}")
             self.run.skip("finetune", reason)
             return
-        validation = self.run.records().before
-        if validation is None:
+        records = self.run.records()
+        if records.before is None:
             raise RunError(f"{self.run.path} has no validation yet: run `art-weakrobust validate` first")
         done = self._begin("finetune")
         wanted, facts = self.options.clean_budget, self.run.manifest["stages"]["finetune"]["facts"]
@@ -181,7 +183,10 @@ class Street:
             self.run.redo("after")  # another point of the dial: its rows are of other weights
         estimator = self.context.fresh()
         meter = Meter(estimator)
-        trainer = self._trained(estimator, weak_set, weak_types(validation))
+        weak = weak_types(records.before)
+        if done and records.finetuning is not None:  # types may have been added since
+            weak = records.finetuning.options.get("weak_types", weak)
+        trainer = self._trained(estimator, weak_set, weak)
         self._keep(trainer)
         n = len(trainer.finetuning.trained_ids)
         self.run.finish("finetune", **({} if done else {"samples": n}), **meter.facts(), clean_budget=wanted)
@@ -257,7 +262,8 @@ class Street:
     def _begin(self, stage: str, *, extends: tuple[str, ...] = ()) -> bool:
         done = self.run.begin(stage, self.rows_depend_on(stage), extends=extends)
         written = self.run.manifest.get("arguments", {})
-        self.run.update(arguments={**written, **plain(self.options.of(*_GROUPS[stage]))})
+        own = ("model", "data", _GROUPS[stage][-1])  # others may have been added to since
+        self.run.update(arguments={**written, **plain(self.options.of(*own))})
         return done
 
     def _map(self, table: str, stamp: Mapping[str, str] | None = None) -> SerialMap:
