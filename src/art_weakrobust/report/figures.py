@@ -32,6 +32,7 @@ COLOURS = {
 }
 MARKERS = {"held_out": "D", "control": "o", "test": "s"}
 _LANES = {"held_out": 0.0, "control": 0.24, "test": -0.24}
+_TITLE: dict[str, Any] = {"loc": "left", "fontsize": 10, "fontweight": "bold", "color": LIGHT["ink"]}
 _FONTS = ["Inter", "Segoe UI", "Roboto", "Arial", "Liberation Sans", "DejaVu Sans"]
 
 
@@ -86,7 +87,9 @@ def plot_scores(records: Records) -> Figure:
     axes.set_ylabel("samples", color=LIGHT["ink2"])
     axes.grid(axis="y", color=LIGHT["line"])
     axes.set_axisbelow(True)
-    axes.margins(x=0)
+    drawn = np.flatnonzero(facts["counts"])
+    axes.set_xlim(edges[0], edges[drawn[-1] + 1 if drawn.size else -1])
+    axes.set_title("Scores of the training samples: higher is weaker", **_TITLE, pad=20)
     return _dressed(figure)
 
 
@@ -197,7 +200,7 @@ def _shares(axes: Axes, names: Sequence[str], title: str) -> None:
     axes.set_xticks([0, 25, 50, 75, 100])
     axes.grid(axis="x", color=LIGHT["line"])
     axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=LIGHT["ink"], pad=12)
+    axes.set_title(title, **_TITLE, pad=12)
 
 
 def _image(data: bytes, shape: Sequence[int]) -> np.ndarray:
