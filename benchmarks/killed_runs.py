@@ -2,8 +2,8 @@
 
     python benchmarks/killed_runs.py --trials 10 --seed 0
 
-Works on the embedded digits with the options of a small run. Prints where each trial was killed and whether scores, weak
-set, verdicts and weights came out the same; leaves with 1 where one did not.
+Works on the embedded digits with the options of a small run. Prints where each trial was killed and whether scores,
+weak set, verdicts and weights came out the same; leaves with 1 where one did not.
 """
 
 from __future__ import annotations
