@@ -82,7 +82,7 @@ def _types(summary: Mapping[str, Any]) -> list[list[Line]]:
 
 
 def _header(title: str, tuned: bool) -> Line:
-    return (title, "n", "before", *(("after", "change, pt", "", "p (Holm)", "") if tuned else ()))
+    return (title, "n", *(("before", "after", "change, pt", "", "p (Holm)", "") if tuned else ("right",)))
 
 
 def _after(row: Row) -> Line:
