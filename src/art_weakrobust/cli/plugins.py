@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from ..errors import PluginError, nearest
 from ..plugins.loading import Source
 from ..plugins.manager import POSITIONAL, Manager, Registered
 from .console import print_json, told
+
+_UNBROKEN = 400
+"""Columns where nobody watches: what another program reads, or a file keeps, is broken over no lines."""
 
 
 def plugins(
@@ -63,8 +68,10 @@ def _show(things: list[Registered], manager: Manager, failures: list[tuple[Regis
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    table = Table("kind", "name", "owner", "needs", "summary", box=None, header_style="bold", pad_edge=False)
+    console = Console(width=None if sys.stdout.isatty() else _UNBROKEN)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for header in ("kind", "name", "owner", "needs", "summary"):
+        table.add_column(header, no_wrap=header in ("kind", "name"), overflow="fold")
     for thing in things:
         row = (thing.kind, thing.spec.name, str(thing.source), ", ".join(thing.spec.needs) or "–", thing.spec.summary)
         table.add_row(*map(_plain, row))

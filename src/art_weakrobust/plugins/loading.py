@@ -163,8 +163,10 @@ def _call(host: pluggy.PluginManager, key: str, name: str) -> Iterator[tuple[str
             raise
         except BaseException as error:  # told as the plugin's own failure by the manager
             raise PluginError(f"{name} failed: {_one_line(error)}") from error
-        if not isinstance(specs, list | tuple) or not all(isinstance(spec, Spec) for spec in specs):
-            raise PluginError(f"{name} returned {type(specs).__name__!r}, expected a list of Spec")
+        if not isinstance(specs, list | tuple):
+            raise PluginError(f"{name} returned a {type(specs).__name__}, expected a list of Spec")
+        if strays := [spec for spec in specs if not isinstance(spec, Spec)]:
+            raise PluginError(f"{name} returned a list that holds {strays[0]!r}, expected a list of Spec")
         yield from ((HOOKS[name], spec) for spec in specs)
 
 

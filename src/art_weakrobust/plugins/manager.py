@@ -201,9 +201,14 @@ class Manager:
         if not things:
             known = self.names(kind)
             hint = nearest(name, known) or ";"
-            broken = "".join(f"; plugin {b.source} is broken: {b.cause}" for b in self.broken)
-            raise PluginError(f"unknown {kind} {name!r}{hint} known: {', '.join(known) or 'none'}{broken}")
+            raise PluginError(f"unknown {kind} {name!r}{hint} known: {', '.join(known) or 'none'}{self._broken()}")
         return things[0]
+
+    def _broken(self) -> str:
+        """Return what to add where a name is unknown: it may be that of a plugin that was left out."""
+        if len(self.broken) > 2:
+            return f"; {len(self.broken)} plugins are broken: `art-weakrobust plugins` says why"
+        return "".join(f"; plugin {b.source} is broken: {b.cause}" for b in self.broken)
 
     def check_written(self, kind: str, reference: Reference) -> None:
         """Find a thing, and hold what was written behind its name against the options it knows; nothing is called.

@@ -17,7 +17,7 @@ class Darken(EvasionAttack):
     _estimator_requirements = (BaseEstimator,)
 
     def __init__(self, estimator, norm=np.inf, eps=0.1):
-        super().__init__(estimator)
+        super().__init__(estimator=estimator)
         self.norm, self.eps = norm, eps
 
     def generate(self, x, y=None, **kwargs):
