@@ -7,7 +7,7 @@ from dataclasses import replace
 from .request import Request
 from .street import drive
 
-_DEMO = {"radius": 0.25, "eps": 0.1, "eps_l2": 1.0, "nb_epochs": 6}
+_DEMO = {"radius": 0.3, "eps": 0.15, "eps_l2": 0.75, "nb_epochs": 5, "batch_size": 32}
 """Eight-pixel digits are far apart: here at least a tenth of them flips, at the radii of photographs none does."""
 
 
