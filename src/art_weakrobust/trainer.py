@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from .datasets import checks
 from .datasets.arrays import as_dataset
 from .errors import DataError, ModelError, TrainingError, UsageError
+from .estimators.shapes import check_clip_values
 from .perturbations.resolve import resolve_attacks, resolve_corruptions
 from .perturbations.types import AttackType, CorruptionType
 from .plugins.manager import Manager
@@ -264,12 +265,7 @@ def _module_of(classifier: Any) -> nn.Module:
             f"classifier is a {type(classifier).__name__}; training moves weights: pass a PyTorchClassifier or "
             "FastPyTorchClassifier"
         )
-    clip = None if classifier.clip_values is None else tuple(float(value) for value in classifier.clip_values)
-    if clip != (0.0, 1.0):
-        raise UsageError(
-            f"classifier: clip_values are {clip}, expected (0, 1): put the scaling of the pixels inside the model, as "
-            "in torch.nn.Sequential(YourScaling(), model), and build the classifier with clip_values=(0, 1)"
-        )
+    check_clip_values(classifier)
     module: nn.Module = classifier.model
     return module
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from ..errors import ModelError
+from ..errors import ModelError, UsageError
 from .border import LogitsOnly
 from .modes import evaluating
 
@@ -45,3 +46,19 @@ def _classes_of(model: nn.Module, info: ModelInfo, shape: tuple[int, ...]) -> in
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ModelError(f"model {info.name!r} has to return logits (n, classes) with 2 classes or more, got {got}")
     return int(logits.shape[1])
+
+
+def check_clip_values(classifier: Any) -> None:
+    """Hold a classifier's pixels to [0, 1]: radii, budgets and corruptions are in these units.
+
+    :raises UsageError: for other clip values, with how to wrap the model.
+    """
+    clip = (
+        None if classifier.clip_values is None else [np.unique(np.asarray(v)).tolist() for v in classifier.clip_values]
+    )
+    if clip != [[0.0], [1.0]]:
+        raise UsageError(
+            f"classifier: clip_values are {classifier.clip_values}, expected (0, 1): put the scaling of the pixels "
+            "inside the model, as in torch.nn.Sequential(YourScaling(), model), and build the classifier with "
+            "clip_values=(0, 1)"
+        )

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 
 from ..analysis.gallery import with_after
 from ..datasets.arrays import as_dataset
-from ..errors import UsageError
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
+from ..estimators.shapes import check_clip_values
 from ..execution.serial import SerialMap
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..pipeline.context import check_model_on_data
@@ -260,12 +260,7 @@ def checked(classifier: Estimator) -> Estimator:
 
     :raises UsageError: for clip values other than (0, 1).
     """
-    clip = getattr(classifier, "clip_values", None)
-    if clip is None or not (np.all(np.asarray(clip[0]) == 0) and np.all(np.asarray(clip[1]) == 1)):
-        raise UsageError(
-            f"classifier: clip_values are {clip}, expected (0, 1): put the scaling of the pixels inside the model, as "
-            "in torch.nn.Sequential(YourScaling(), model), and build the classifier with clip_values=(0, 1)"
-        )
+    check_clip_values(classifier)
     if isinstance(classifier, PyTorchClassifier) and answers_as_its_module(classifier):
         return FastPyTorchClassifier.sharing(classifier)
     return classifier
