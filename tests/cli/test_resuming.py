@@ -56,6 +56,38 @@ def test_options_that_differ_are_refused_with_both_values(words, stage, values, 
     assert tree(copied) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["validate", "--seed", "1"], "seed: 0 there, 1 now"),
+        (["validate", "--limit", "300"], "limit: 400 there, 300 now"),
+        (["finetune", "--dataset", "digits:"], "dataset: 'digits' there, 'digits:' now"),
+    ],
+    ids=["seed", "limit", "dataset"],
+)
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["", "force"])
+def test_a_stage_goes_on_with_what_was_scored_alone(words, values, force, cli, copied, tree):
+    before = tree(copied)
+    answer = cli(*words, *force, "--out", copied)
+    assert answer.status == 1
+    assert values in answer.error
+    assert "art-weakrobust score --force" in answer.error
+    assert tree(copied) == before
+
+
+def test_the_seed_of_the_selection_is_that_of_the_scores(cli, copied):
+    assert "--seed" in cli("select", "--seed", "1", "--out", copied).error
+
+
+def test_scores_by_an_attack_are_held_to_its_budget(cli, some_of, tmp_path):
+    out, words = tmp_path / "run", [*some_of("limit"), "--scorer", "attack:attack=fgm", "--no-plugins"]
+    assert cli("score", *words, "--eps", "0.1", "--out", out).status == 0
+    answer = cli("run", *words, "--eps", "0.2", "--out", out)
+    assert answer.status == 1
+    assert "stage 'score'" in answer.error
+    assert "eps: 0.1 there, 0.2 now" in answer.error
+
+
 def test_the_same_option_written_otherwise_is_the_same(cli, copied):
     assert (
         cli(

@@ -126,6 +126,14 @@ def test_a_selection_that_takes_nothing_is_not_blamed_on_the_neighborhood(cli, c
     assert "none of the 9 samples with an error nearby" in cli("finetune", "--out", copied).error
 
 
+def test_the_test_split_may_be_scored_and_validated(cli, some_of, tmp_path):
+    out, few = tmp_path / "run", ["--attacks", "", "--corruptions", "", "--test-limit", "50"]
+    assert cli("score", "--split", "test", *some_of("radius", "neighbors"), "--out", out).status == 0
+    assert cli("select", "--out", out).status == 0
+    assert cli("validate", *few, "--out", out).status == 0
+    assert "is the test set itself" in cli("finetune", "--out", out).error
+
+
 def test_without_attacks_and_corruptions_clean_and_noise_are_left(cli, small, tmp_path):
     out = tmp_path / "run"
     assert cli("run", *small, "--attacks", "", "--corruptions", "", "--out", out).status == 0

@@ -13,7 +13,7 @@ from . import demo, finetune, plugins, report, run, score, select, validate
 from .console import fail
 from .request import command
 
-_ALL = ("model", "data", "score", "select", "validate", "finetune", "report")
+_ALL = ("model", "data", "score", "select", "budget", "validate", "finetune", "report")
 
 
 def build() -> typer.Typer:
@@ -29,10 +29,10 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_start)
     command(app, "demo", demo.demo, _ALL, out="demo")
     command(app, "run", run.run, _ALL)
-    command(app, "score", score.score, ("model", "data", "score"))
-    command(app, "select", select.select, ("model", "data", "select"))
-    command(app, "validate", validate.validate, ("model", "data", "validate"))
-    command(app, "finetune", finetune.finetune, ("model", "data", "finetune"))
+    command(app, "score", score.score, ("model", "data", "score", "budget"))
+    command(app, "select", select.select, ("select",))
+    command(app, "validate", validate.validate, ("model", "data", "budget", "validate"))
+    command(app, "finetune", finetune.finetune, ("model", "data", "budget", "validate", "finetune"))
     command(app, "report", report.report, ("report",))
     app.command("plugins")(plugins.plugins)
     return app

@@ -18,6 +18,7 @@ _PANELS = {
     "model": "Model",
     "data": "Data",
     "score": "Scoring",
+    "budget": "Budgets",
     "select": "Selection",
     "validate": "Validation",
     "finetune": "Fine-tuning",

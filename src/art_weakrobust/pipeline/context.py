@@ -13,12 +13,13 @@ from art.estimators.estimator import LossGradientsMixin
 from ..analysis.scorer import ChunkScorer
 from ..datasets.base import limited_ids, stratified
 from ..datasets.subset import Subset
-from ..errors import DataError, ModelError, UserError
+from ..errors import DataError, ModelError, UsageError, UserError
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, Scorer
 from .options import Options
+from .provenance import data_fingerprint, model_fingerprint, plan_of
 
 GUARD_SIZE = 2000
 """Most samples that the guard part takes; they bound a clean budget of two points to about a standard error of 0.6."""
@@ -75,6 +76,15 @@ class Context:
         scorer: Scorer = self.make("scorer", self.options.scorer)
         return scorer
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Fingerprints of model and data, and the execution plan."""
+        return {
+            "model_fingerprint": model_fingerprint(self.base),
+            "data_fingerprint": data_fingerprint(self.whole),
+            "plan": plan_of(self.base),
+        }
+
     def fresh(self) -> Estimator:
         """Return an estimator of its own around the model, loaded once more: fine-tuning works in place."""
         options, data = self.options, self.train
@@ -107,6 +117,12 @@ class Context:
             "severities": options.severity_numbers(),
             "plugins": self.manager,
         }
+
+    def taken(self, kind: str, text: str) -> dict[str, Any]:
+        """Return what a thing takes of the run's offer, plugins apart; what is written behind its name comes later."""
+        reference = Reference.parse(text)
+        names = self.manager.check_written(kind, reference)
+        return {name: v for name, v in self.offered().items() if name in names and name != "plugins" and v is not None}
 
     def make(self, kind: str, text: str, *args: Any, **offered: Any) -> Any:
         """Make a thing by the name that the user wrote, with the options behind it."""
@@ -162,6 +178,11 @@ class Context:
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             resolve_corruptions(options.corruptions, self.manager)
             check_model_on_data(self.base, self.test, options.model)
+        if "finetune" in stages and data_fingerprint(self.test) == self.identity["data_fingerprint"]:
+            raise UsageError(
+                f"--split {options.split} of {options.dataset!r} is the test set itself, which judges fine-tuning; "
+                "choose another --split, or run `art-weakrobust score`, `select` and `validate` alone"
+            )
 
     def _dataset(self, split: str) -> Dataset:
         name, argument = split_argument(self.options.dataset)

@@ -70,8 +70,8 @@ class Options:
     fill: bool = _option(False, "Fill up by least margin where too few neighborhoods hold an error.", "select")
     validator: str = _option("weakrobust", "Validator.", "validate")
     attacks: str = _option("fgm,pgd,pgd@2", "Attacks, as NAME[@1|2|inf][:key=value...],...; '' for none.", "validate")
-    eps: float = _option("2/255", "Budget of Linf attacks.", "validate")
-    eps_l2: float = _option(0.5, "Budget of L2 attacks.", "validate")
+    eps: float = _option("2/255", "Budget of Linf attacks.", "budget")
+    eps_l2: float = _option(0.5, "Budget of L2 attacks.", "budget")
     corruptions: str = _option(
         "gaussian_noise,shot_noise,brightness,contrast,defocus_blur,pixelate", "Corruptions; '' for none.", "validate"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,22 @@ from ..execution.serial import SerialMap
 from ..models.normalise import inner
 from ..models.weights import load_weights
 from ..plugins.manager import Manager
-from ..plugins.reference import Reference, split_list
+from ..plugins.reference import Reference
 from ..protocols import Estimator, Trainer
 from ..results import TYPES, Scores, Validation, WeakSet
 from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
 from .context import Context
+from .held import GROUPS, held_to, refuse_other_work, told_by
 from .meter import Meter
 from .options import Options
 from .outcome import Outcome
 from .progress import Progress
-from .provenance import data_fingerprint, model_fingerprint, plan_of, versions
+from .provenance import versions
 from .resolve import resolved
 from .shown import gallery
 from .street import choose, score, sets_of, why_empty
-
-_GROUPS = {
-    "score": ("model", "data", "score"),
-    "select": ("select",),
-    "before": ("model", "data", "validate"),
-    "finetune": ("model", "data", "validate", "finetune"),
-    "after": ("model", "data", "validate"),
-    "report": ("report",),
-}
-"""Stage -> the groups of options that its rows depend on."""
-
-_NOT_ROWS = ("device", "clean_budget")
-"""Options that change no row: the device is in the plan as far as it matters, the budget only turns the dial."""
 
 
 def execute(
@@ -79,6 +66,8 @@ def execute(
         context.check_built(stages)
     with Run.open(out, create=not resume) as run:
         street = Street(run, context, progress)
+        if on_the_model and "score" not in stages:
+            refuse_other_work(run, context)
         if force:
             street.force(stages)
         for stage in stages:
@@ -99,30 +88,10 @@ class Street:
         """The options of the run."""
         return self.context.options
 
-    def rows_depend_on(self, stage: str) -> dict[str, Any]:
-        """Return what the manifest holds a stage to: its options, and for work on the model who model and data are."""
-        options = {k: v for k, v in self.options.of(*_GROUPS[stage]).items() if k not in _NOT_ROWS}
-        for name in ("attacks", "corruptions"):
-            if name in options:
-                options[name] = split_list(options[name])
-        if "severities" in options:
-            options["severities"] = list(self.options.severity_numbers())
-        return options if stage in ("select", "report") else options | self.identity
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Fingerprints of model and data, and the execution plan."""
-        base = self.context.base
-        return {
-            "model_fingerprint": model_fingerprint(base),
-            "data_fingerprint": data_fingerprint(self.context.whole),
-            "plan": plan_of(base),
-        }
-
     def force(self, stages: Sequence[str]) -> None:
         """Forget the first stage whose options differ (the first, where none does and all have ended), and the rest."""
         written = self.run.manifest["stages"]
-        differ = [s for s in stages if s in written and written[s]["options"] != plain(self.rows_depend_on(s))]
+        differ = [s for s in stages if s in written and written[s]["options"] != plain(held_to(self.context, s))]
         if differ:
             self.run.redo(differ[0])
         elif all(written.get(stage, {}).get("status") in ("done", "skipped") for stage in stages):
@@ -260,25 +229,24 @@ class Street:
         return validation
 
     def _begin(self, stage: str, *, extends: tuple[str, ...] = ()) -> bool:
-        done = self.run.begin(stage, self.rows_depend_on(stage), extends=extends)
+        done = self.run.begin(stage, held_to(self.context, stage), extends=extends)
         written = self.run.manifest.get("arguments", {})
-        own = ("model", "data", _GROUPS[stage][-1])  # others may have been added to since
-        self.run.update(arguments={**written, **plain(self.options.of(*own))})
+        self.run.update(arguments={**written, **plain(told_by(self.context, stage))})
         return done
 
     def _map(self, table: str, stamp: Mapping[str, str] | None = None) -> SerialMap:
         return SerialMap(self.run.parts(table), stamp=stamp, progress=self.progress)
 
     def _tell(self) -> None:
-        data, options = self.context.train, self.options
+        data, options, identity = self.context.train, self.options, self.context.identity
         self.run.update(
             title=options.title(),
             command=options.command(),
-            defaults=plain(Options().of(*(group for groups in _GROUPS.values() for group in groups))),
+            defaults=plain(Options().of(*(group for groups in GROUPS.values() for group in groups))),
             versions=versions(),
             seeds={"seed": options.seed},
-            fingerprints={"model": self.identity["model_fingerprint"], "data": self.identity["data_fingerprint"]},
-            plan=self.identity["plan"],
+            fingerprints={"model": identity["model_fingerprint"], "data": identity["data_fingerprint"]},
+            plan=identity["plan"],
             class_names=list(getattr(data, "class_names", ())),
         )
 

@@ -210,13 +210,14 @@ class Manager:
             return f"; {len(self.broken)} plugins are broken: `art-weakrobust plugins` says why"
         return "".join(f"; plugin {b.source} is broken: {b.cause}" for b in self.broken)
 
-    def check_written(self, kind: str, reference: Reference) -> None:
+    def check_written(self, kind: str, reference: Reference) -> tuple[str, ...]:
         """Find a thing, and hold what was written behind its name against the options it knows; nothing is called.
 
+        :return: the names of its options.
         :raises PluginError: for an unknown name or option, or a target that cannot be imported.
         """
         thing = self.find(kind, reference.name)
-        thing.takes(thing.load(), POSITIONAL[kind], reference.options)
+        return thing.takes(thing.load(), POSITIONAL[kind], reference.options)
 
     def make(
         self,
