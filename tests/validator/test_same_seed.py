@@ -49,6 +49,18 @@ def test_the_weak_set_and_clear_verdicts_agree_whatever_the_batch(by_batch):
     assert (column(seven, "prediction") == column(many, "prediction")).mean() > 0.995
 
 
+@pytest.mark.parametrize("scorer", ["attack:attack=pgd:eps=0.1", "attack:attack=pgd@2:eps=0.5"])
+def test_scores_by_an_attack_agree_whatever_the_batch(validator, arrays, scorer):
+    seven, many = (
+        validator(scorer=scorer, batch_size=size, attacks=[], corruptions=[])
+        .evaluate(arrays.x_train[:100], arrays.y_train[:100])
+        .scores
+        for size in (7, 256)
+    )
+    np.testing.assert_allclose(seven["score"], many["score"], rtol=0, atol=1e-5)
+    assert np.nansum(many["score"]) > 0
+
+
 def test_evaluating_and_fitting_leave_the_global_random_state_alone(story):
     assert all(state == story.states[0] for state in story.states)
 
