@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    """Keep what the package caches (the digits network) out of the user's cache; it is made once a session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ART_WEAKROBUST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets and checkpoints; the test is skipped where there is none."""
