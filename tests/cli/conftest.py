@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,3 +104,23 @@ def tree():
         }
 
     return digests
+
+
+@pytest.fixture
+def refused(cli, small, tree, tmp_path, monkeypatch):
+    """Return a function that runs ``run`` with bad input, and gives the error once all else was found untouched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+    def run(*words, status, out=tmp_path / "deep" / "run"):
+        before = tree(tmp_path)
+        answer = cli("run", *small, *words, "--out", out)
+        assert answer.status == status, answer
+        assert answer.err == f"{answer.error}\n"
+        assert answer.out == ""
+        assert tree(tmp_path) == before
+        return answer.error
+
+    yield run
+    sys.modules.pop("nets_of_refusals", None)

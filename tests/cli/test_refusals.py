@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -186,26 +184,6 @@ USAGE = {
 }
 
 
-@pytest.fixture
-def refused(cli, small, tree, tmp_path, monkeypatch):
-    """Return a function that runs ``run`` with bad input, and gives the error once all else was found untouched."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [*sys.path])
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
-
-    def run(*words, status, out=tmp_path / "deep" / "run"):
-        before = tree(tmp_path)
-        answer = cli("run", *small, *words, "--out", out)
-        assert answer.status == status, answer
-        assert answer.err == f"{answer.error}\n"
-        assert answer.out == ""
-        assert tree(tmp_path) == before
-        return answer.error
-
-    yield run
-    sys.modules.pop("nets_of_refusals", None)
-
-
 @pytest.mark.parametrize("case", DATA)
 def test_data_that_cannot_be_used(case, refused, tmp_path):
     make, fragment = DATA[case]
@@ -236,64 +214,6 @@ def test_a_name_that_nobody_registered(option, name, meant, refused):
 def test_an_option_that_cannot_be_followed(words, refused):
     given = [word.strip("'") for word in words.split(" ")]
     assert USAGE[words] in refused(*given, status=2)
-
-
-def test_a_run_of_another_configuration(refused, copied):
-    error = refused("--neighbors", "7", status=1, out=copied)
-    assert "neighbors: 6 there, 7 now" in error
-
-
-def test_a_run_of_another_model(refused, copied, tmp_path):
-    from art_weakrobust.models.digits_cnn import network
-
-    weights = checkpoint(tmp_path, network(32).state_dict())
-    assert "model_fingerprint" in refused("--weights", weights, status=1, out=copied)
-
-
-def test_a_run_in_use_by_another_process(refused, copied):
-    hold = "import filelock, sys\nwith filelock.FileLock(sys.argv[1]):\n  print('held', flush=True)\n  sys.stdin.read()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", hold, str(copied / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert other.stdout.readline() == b"held\n"
-        assert "in use by another run" in refused(status=1, out=copied)
-    finally:
-        other.communicate()
-
-
-def test_a_folder_that_is_not_ours(refused, tmp_path):
-    out = tmp_path / "thesis"
-    out.mkdir()
-    (out / "chapter1.tex").write_text("years of work")
-    assert "not empty and not a run directory" in refused(status=1, out=out)
-
-
-def test_a_run_directory_that_is_a_file(refused, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    assert "is a file, not a run directory" in refused(status=1, out=tmp_path / "file")
-
-
-def test_a_run_directory_below_a_file(refused, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    assert "cannot write" in refused(status=1, out=tmp_path / "file" / "run")
-
-
-@pytest.mark.parametrize("below", ["", "deep/run"])
-def test_a_read_only_output_path(below, refused, tmp_path):
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    locked.chmod(0o555)
-    try:
-        assert "read-only" in refused(status=1, out=locked / below)
-    finally:
-        locked.chmod(0o755)
-
-
-def test_a_manifest_that_is_damaged(refused, copied):
-    manifest = copied / "manifest.json"
-    manifest.write_text(manifest.read_text()[:-100])
-    assert "is damaged" in refused(status=1, out=copied)
 
 
 def test_weights_that_need_unpickling_run_nothing(refused, tmp_path):
