@@ -79,6 +79,12 @@ class ImageDataset(ABC):
         return None
 
 
+def ids_of(dataset: Dataset) -> np.ndarray:
+    """Return the ids of a data set, int64: its own ``ids`` where it is a subset, otherwise all positions."""
+    ids = getattr(dataset, "ids", None)
+    return np.arange(len(dataset), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
+
+
 def limited_ids(dataset: Dataset, limit: int | None, seed: int = 0) -> np.ndarray:
     """Return the sorted ids, int64, that ``--limit`` leaves: the first N, from class folders a stratified N.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
+from ..datasets.base import ids_of
 from ..errors import DataError, PluginError, UsageError
 from ..protocols import ChunkFunction, Dataset, Estimator
 from ..results import Samples, Table, merge
@@ -58,7 +59,7 @@ class SerialMap:
         :raises PluginError: where the function returns no arrow table.
         :raises DataError: where the data set gives other samples than it was asked for.
         """
-        ids = np.arange(len(data), dtype=np.int64) if ids is None else np.asarray(ids, dtype=np.int64).reshape(-1)
+        ids = ids_of(data) if ids is None else np.asarray(ids, dtype=np.int64).reshape(-1)
         chunks = [ids[start : start + self._chunk_size] for start in range(0, len(ids), self._chunk_size)]
         if not chunks:
             return self._stamped(pa.table({"index": pa.array([], pa.int64())}))

@@ -11,7 +11,7 @@ import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
 from ..analysis.scorer import ChunkScorer
-from ..datasets.base import limited_ids, stratified
+from ..datasets.base import ids_of, limited_ids, stratified
 from ..datasets.subset import Subset
 from ..errors import DataError, ModelError, UsageError, UserError
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
@@ -191,12 +191,6 @@ class Context:
             written = {"label_column": self.options.label_column}
         data: Dataset = self.manager.make("dataset", name, argument, written=written, offered={"split": split})
         return data
-
-
-def ids_of(data: Dataset) -> np.ndarray:
-    """Return the ids of a data set: its own where it is a subset, otherwise all positions."""
-    ids = getattr(data, "ids", None)
-    return np.arange(len(data), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
 
 
 def labels_of(data: Dataset) -> np.ndarray:

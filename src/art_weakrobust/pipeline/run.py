@@ -150,12 +150,11 @@ class Street:
             return
         if done:
             self.run.redo("after")  # another point of the dial: its rows are of other weights
-        estimator = self.context.fresh()
-        meter = Meter(estimator)
+        meter = Meter(None)  # training calls the module itself: its passes are not counted, which is not none
         weak = weak_types(records.before)
         if done and records.finetuning is not None:  # types may have been added since
             weak = records.finetuning.options.get("weak_types", weak)
-        trainer = self._trained(estimator, weak_set, weak)
+        trainer = self._trained(self.context.fresh(), weak_set, weak)
         self._keep(trainer)
         n = len(trainer.finetuning.trained_ids)
         self.run.finish("finetune", **({} if done else {"samples": n}), **meter.facts(), clean_budget=wanted)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..analysis.complete import complete
+from ..datasets.base import ids_of
 from ..protocols import Dataset, Estimator, Map, Scorer
 from ..results import Scores, WeakSet, column
 from ..selection import select
-from .context import ids_of
 
 Sets = dict[str, tuple[Dataset, np.ndarray]]
 
