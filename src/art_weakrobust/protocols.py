@@ -24,7 +24,7 @@ ChunkFunction: TypeAlias = Callable[[Estimator, Samples], Table]
 class Dataset(Protocol):
     """Samples of one split, read lazily; ids are positions in the official order.
 
-    A dataset may also have ``class_names: tuple[str, ...]`` and ``fingerprint() -> str``; part of a split has its ``ids``.
+    It may also have ``class_names: tuple[str, ...]`` and ``fingerprint() -> str``; a part of a split has its ``ids``.
     """
 
     def __len__(self) -> int:
