@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from art.attacks import evasion
+from art.attacks import EvasionAttack, evasion
 from art.attacks.evasion import (
     BasicIterativeMethod,
     FastGradientMethod,
@@ -164,6 +164,28 @@ def test_a_factory_that_closes_over_another_estimator_is_refused():
     base = classifier(0)
     with pytest.raises(AttackError, match="another estimator"):
         bind(lambda estimator: FastGradientMethod(base), classifier(1))
+
+
+class Ensemble(EvasionAttack):
+    """Attacks by the attacks that it is handed, as AutoAttack does."""
+
+    _estimator_requirements = ()
+
+    def __init__(self, estimator, attacks):
+        super().__init__(estimator=estimator)
+        self.attacks = attacks
+
+    def generate(self, x, y=None, **kwargs):
+        return self.attacks[0].generate(x, y)
+
+
+def test_a_factory_whose_parts_attack_another_estimator_is_refused():
+    base, other = classifier(0), classifier(1)
+    with pytest.raises(AttackError, match="another estimator"):
+        bind(partial(Ensemble, attacks=[FastGradientMethod(base)]), other)
+    with pytest.raises(AttackError, match="another estimator"):
+        bind(lambda e: Ensemble(e, [Ensemble(e, {"inner": FastGradientMethod(base)})]), other)
+    assert bind(lambda e: Ensemble(e, [FastGradientMethod(e)]), other).estimator is other
 
 
 def test_an_attack_on_a_clone_around_the_same_module_is_the_same_attack():

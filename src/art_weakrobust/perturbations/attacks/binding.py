@@ -88,11 +88,21 @@ def describe(attack: Any) -> str:
 
 
 def _attacks(attack: EvasionAttack, estimator: Estimator) -> bool:
-    """Say whether an attack is on this estimator: the object itself, or a clone around the very same module."""
-    if attack.estimator is estimator:
-        return True
-    module = module_of(attack.estimator)
-    return module is not None and module is module_of(estimator)
+    """Say whether an attack and all that it is made of are on this estimator, or on a clone around its very module."""
+    module = module_of(estimator)
+    attacked = [part.estimator for part in _parts(attack, [])]
+    return all(other is estimator or (module is not None and module_of(other) is module) for other in attacked)
+
+
+def _parts(held: Any, found: list[EvasionAttack]) -> list[EvasionAttack]:
+    """Return an attack and those that it holds: an ensemble of ready-made ones would be a transfer attack."""
+    if isinstance(held, EvasionAttack) and not any(held is part for part in found):
+        found.append(held)
+        _parts(list(vars(held).values()), found)
+    elif isinstance(held, list | tuple | dict):
+        for part in held.values() if isinstance(held, dict) else held:
+            _parts(part, found)
+    return found
 
 
 def _needs(error: EstimatorError) -> str:
