@@ -19,6 +19,7 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_weakrobust.datasets.arrays import ArrayDataset
+from art_weakrobust.datasets.subset import Subset
 from art_weakrobust.errors import DataError, ModelError, TrainingError, UsageError
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.perturbations.types import CorruptionType
@@ -82,6 +83,12 @@ def fitted(classifier=None, epochs: int = 2, **options) -> WeakRobustTrainer:
     fit = {key: options.pop(key) for key in ("weak_set", "weak_types", "ids", "guard") if key in options}
     trainer = WeakRobustTrainer(classifier or make(), **{**EVERYTHING, **options})
     trainer.fit(X, Y, epochs, 40, **{"guard": GUARD, **fit})
+    return trainer
+
+
+def fitted_on(data, **fit) -> WeakRobustTrainer:
+    trainer = WeakRobustTrainer(make(), **EVERYTHING)
+    trainer.fit(data, None, 1, 40, **fit)
     return trainer
 
 
@@ -174,6 +181,22 @@ def test_a_guard_part_from_the_training_set_itself_is_taken_out_of_it():
     trainer.fit(data, None, 1, 40, guard=(data, np.arange(100, 120)))
 
     assert trainer.finetuning.trained_ids.tolist() == list(range(100))
+
+
+def test_a_guard_part_that_holds_unseen_samples_is_refused():
+    data = Watched(X, Y)
+
+    with pytest.raises(UsageError, match=r"guard: sample 5 and 4 more are in the held-out half or the control group"):
+        fitted_on(data, weak_set=weak_set(), guard=(data, np.arange(5, 20)))
+    assert not data.asked
+
+
+def test_a_subset_is_trained_on_under_the_ids_of_the_whole():
+    data = Watched(X, Y)
+    trainer = fitted_on(Subset(data, np.arange(60, 100)), guard=GUARD)
+
+    assert trainer.finetuning.trained_ids.tolist() == list(range(60, 100))
+    assert data.asked == set(range(60, 100))
 
 
 def test_nothing_left_to_train_on_is_an_error():
@@ -462,6 +485,31 @@ def test_a_loss_that_is_not_finite_stops_training_early_and_gives_the_base_weigh
     before = snapshot(classifier.model)
 
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d of 6, learning rate 1e\+30"):
+        fitted(classifier)
+    assert same(snapshot(classifier.model), before)
+
+
+class Breaking(nn.Module):
+    """A network whose gradient is not finite from a training step on, though its outputs are."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.body, self.left = small_cnn(num_classes=CLASSES), step
+
+    def forward(self, x):
+        logits = self.body(x)
+        if self.training and logits.requires_grad:
+            self.left -= 1
+            if self.left == 0:
+                logits.register_hook(lambda gradient: gradient * torch.nan)
+        return logits
+
+
+def test_a_gradient_that_is_not_finite_in_the_last_step_is_no_result():
+    classifier = make(model=Breaking(6))
+    before = snapshot(classifier.model)
+
+    with pytest.raises(TrainingError, match="length of the gradient is nan at step 6 of 6"):
         fitted(classifier)
     assert same(snapshot(classifier.model), before)
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from .datasets import checks
 from .datasets.arrays import as_dataset
+from .datasets.base import ids_of
 from .errors import DataError, ModelError, TrainingError, UsageError
 from .estimators.shapes import check_clip_values
 from .perturbations.resolve import resolve_attacks, resolve_corruptions
@@ -179,8 +180,11 @@ class WeakRobustTrainer(Trainer):
         guard: Any,
     ) -> Job:
         unseen = np.empty(0, np.int64) if weak_set is None else np.concatenate([weak_set.held_out, weak_set.control])
-        allowed = np.setdiff1d(np.arange(len(data)) if ids is None else checks.sample_ids(ids, len(data), "x"), unseen)
-        part = guard_of(guard, data, allowed if weak_set is None else np.setdiff1d(allowed, weak_set.tune), self.seed)
+        every = ids_of(data)
+        wanted = every if ids is None else checks.sample_ids(ids, int(every.max(initial=-1)) + 1, "x")
+        allowed = np.setdiff1d(wanted, unseen)
+        ordinary = allowed if weak_set is None else np.setdiff1d(allowed, weak_set.tune)
+        part = guard_of(guard, data, ordinary, self.seed, unseen)
         trained = np.setdiff1d(allowed, part.ids) if part.split == "train" else allowed
         linf = [kind.threat for kind in self.attacks if kind.threat.norm == inf]
         return Job(

@@ -57,16 +57,24 @@ class Guard:
             yield tuple(torch.from_numpy(part).to(device) for part in (samples.ids, samples.x, samples.y))  # type: ignore[misc]
 
 
-def guard_of(guard: Any, data: Dataset, candidates: np.ndarray, seed: int) -> Guard:
+def guard_of(guard: Any, data: Dataset, candidates: np.ndarray, seed: int, unseen: np.ndarray | None = None) -> Guard:
     """Return the guard part that was handed in, or a twentieth of the training samples, stratified, with a warning.
 
     :param guard: ``(x, y)``, ``(Dataset, ids)``, a ``Dataset``, or None.
     :param data: the training set.
     :param candidates: int64 ids of it, outside weak set and control.
-    :raises UsageError: for a guard part that is something else, or empty.
+    :param unseen: int64 ids of it that no choice may rest on either: held-out half and control group.
+    :raises UsageError: for a guard part that is something else, empty, or holds one of ``unseen``.
     """
     if guard is not None:
-        return _handed_in(guard, data, seed)
+        part = _handed_in(guard, data, seed)
+        stray = np.intersect1d(part.ids, () if unseen is None or part.split != "train" else unseen)
+        if len(stray):
+            raise UsageError(
+                f"guard: sample {int(stray[0])} and {len(stray) - 1} more are in the held-out half or the control "
+                "group, which nothing may rest on; pass ids outside the weak set"
+            )
+        return part
     rng = np.random.default_rng(derive(seed, "guard"))
     order = rng.permutation(candidates)
     labels = getattr(data, "labels", None)

@@ -96,7 +96,7 @@ class FineTuning:
     def run(self) -> Reached:
         """Train to the last epoch; the average then holds the tuned weights.
 
-        :raises TrainingError: at the first loss that is not finite.
+        :raises TrainingError: at the first loss or gradient that is not finite.
         """
         for epoch in range(self.reached.epoch, self.job.epochs):
             started = time.perf_counter()
@@ -170,8 +170,10 @@ class FineTuning:
             torch.autograd.backward(torch.stack(parts).sum())
         losses = [part.item() for part in parts]
         if not math.isfinite(sum(losses)):
-            self._stop(step, sum(losses), rate)
-        nn.utils.clip_grad_norm_(self._parameters, job.recipe.clip_norm)
+            self._stop("loss", step, sum(losses), rate)
+        length = nn.utils.clip_grad_norm_(self._parameters, job.recipe.clip_norm).item()
+        if not math.isfinite(length):  # after the last step no loss would tell
+            self._stop("length of the gradient", step, length, rate)
         self.optimizer.step()
         follow(self.average, self.student, job.recipe.decay(job.steps))
         return losses
@@ -208,9 +210,9 @@ class FineTuning:
         self.reached.odds = job.odds(weak)
         _LOG.info("odds corrected on the guard part: weak are %s; errors %s", weak, means(errors))
 
-    def _stop(self, step: int, loss: float, rate: float) -> None:
+    def _stop(self, what: str, step: int, value: float, rate: float) -> None:
         raise TrainingError(
-            f"the loss is {loss} at step {step + 1} of {self.job.steps}, learning rate {rate:g}: training stopped and "
-            "the base weights are back; lower the rate of the classifier's optimizer, or see whether the model gives "
+            f"the {what} is {value} at step {step + 1} of {self.job.steps}, learning rate {rate:g}: training stopped "
+            "and the base weights are back; lower the rate of the classifier's optimizer, or see whether the model gives "
             "finite logits on its training data"
         )
