@@ -101,6 +101,18 @@ def test_a_stage_that_has_not_ended_did_not_happen(run):
     assert run.records().before is not None
 
 
+def test_what_a_fine_tuned_model_said_of_the_samples_counts_as_long_as_its_validation(run):
+    shown = pa.table({"index": [4], "p_neighbor_before": [[0.0, 1.0]], "p_neighbor_after": [[1.0, 0.0]]})
+    write_phase(run, "before", "clean")
+    run.write_table("samples", shown)
+    write_phase(run, "after", "clean")
+    assert run.records().samples.column("p_neighbor_after").to_pylist() == [[1.0, 0.0]]
+    run.redo("after")  # the dial was turned
+    samples = run.records().samples
+    assert samples.column("p_neighbor_after").to_pylist() == [None]
+    assert samples.column("p_neighbor_before").to_pylist() == [[0.0, 1.0]]
+
+
 def test_a_missing_file_of_a_stage_that_ended_is_named(run):
     run.begin("select", {})
     run.finish("select")

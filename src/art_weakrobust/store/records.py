@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from ..errors import RunError
 from ..results import Finetuning, PerturbationType, Records, Scores, Table, Validation, WeakSet, merge
@@ -32,7 +34,7 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
         before=before,
         after=after,
         finetuning=_finetuning(folder) if "finetune" in done else None,
-        samples=_optional(folder / "samples.parquet"),
+        samples=_samples(folder, done),
         class_names=tuple(manifest.get("class_names", ())),
         provenance=_provenance(manifest),
         findings=_findings(folder),
@@ -101,8 +103,16 @@ def _finetuning(folder: Path) -> Finetuning | None:
     return Finetuning.from_json(read_json(path)) if path.is_file() else None
 
 
-def _optional(path: Path) -> Table | None:
-    return read_parquet(path) if path.is_file() else None
+def _samples(folder: Path, done: Collection[str]) -> Table | None:
+    """Return the weakest samples; what an earlier fine-tuned model said of them is left out."""
+    path = folder / "samples.parquet"
+    table = read_parquet(path) if path.is_file() else None
+    if table is None or "after" in done:
+        return table
+    for at, name in enumerate(table.column_names):
+        if name.endswith("_after"):
+            table = table.set_column(at, name, pa.nulls(table.num_rows, table.column(name).type))
+    return table
 
 
 def _findings(folder: Path) -> tuple[Mapping[str, Any], ...]:
