@@ -58,6 +58,11 @@ class Context:
         return self._dataset("test")
 
     @cached_property
+    def test_fingerprint(self) -> str:
+        """The fingerprint of the test split, on which before and after are compared."""
+        return data_fingerprint(self.test)
+
+    @cached_property
     def test_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Ids of the test set and of the guard part, both of the test split and without a common one."""
         labels = labels_of(self.test)
@@ -178,7 +183,7 @@ class Context:
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             resolve_corruptions(options.corruptions, self.manager)
             check_model_on_data(self.base, self.test, options.model)
-        if "finetune" in stages and data_fingerprint(self.test) == self.identity["data_fingerprint"]:
+        if "finetune" in stages and self.test_fingerprint == self.identity["data_fingerprint"]:
             raise UsageError(
                 f"--split {options.split} of {options.dataset!r} is the test set itself, which judges fine-tuning; "
                 "choose another --split, or run `art-weakrobust score`, `select` and `validate` alone"

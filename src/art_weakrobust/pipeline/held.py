@@ -35,7 +35,10 @@ def held_to(context: Context, stage: str) -> dict[str, Any]:
         options["severities"] = list(chosen.severity_numbers())
     if stage == "score":  # a scorer may take more than the neighborhood, an attack's budget say
         options |= context.taken("scorer", chosen.scorer)
-    return options if stage in ("select", "report") else options | context.identity
+    if stage in ("select", "report"):
+        return options
+    test = {"test_fingerprint": context.test_fingerprint} if "validate" in GROUPS[stage] else {}
+    return options | context.identity | test
 
 
 def told_by(context: Context, stage: str) -> dict[str, Any]:
