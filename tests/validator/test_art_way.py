@@ -221,6 +221,23 @@ def test_evaluations_of_different_things_are_not_compared(story, validator, arra
         other.compare(story.before)
 
 
+def test_a_weaker_attack_after_is_no_improvement(classifier, arrays, test_arrays):
+    def validator(attack, severities=(1, 5)):
+        options = {"radius": 0.35, "neighbors": 4, "eps": 0.1, "verbose": False}
+        return WeakRobustValidator(
+            classifier(), attacks=[attack], corruptions=["contrast"], severities=severities, **options
+        )
+
+    before = validator("pgd:max_iter=3").evaluate(arrays.x_train, arrays.y_train, **test_arrays)
+    for other, said in (
+        (validator("pgd:max_iter=1"), "pgd-linf has max_iter 3 before and 1 after"),
+        (validator("pgd:max_iter=3", (1,)), r"contrast has severities \[1, 5\] before and \[1\] after"),
+    ):
+        after = other.evaluate(arrays.x_train, arrays.y_train, weak_set=before.weak_set, **test_arrays)
+        with pytest.raises(UsageError, match=said):
+            after.compare(before)
+
+
 def test_other_test_images_are_not_compared(story, validator, arrays):
     other = validator(attacks=[], corruptions=[]).evaluate(arrays.x_train, arrays.y_train)
     same = validator(attacks=[], corruptions=[]).evaluate(

@@ -153,6 +153,14 @@ class WeakRobustEvaluation(_Shown):
         for key, name in (("data", "training samples"), ("test", "test samples")):
             if here["fingerprints"].get(key) != there["fingerprints"].get(key):
                 raise UsageError(f"the two evaluations have different {name}: pass the same to both")
+        settings, earlier = (provenance.get("perturbations", {}) for provenance in (here, there))
+        for kind, own in settings.items():
+            for name in own if kind in earlier and own != earlier[kind] else ():
+                if own[name] != earlier[kind].get(name):
+                    raise UsageError(
+                        f"the two evaluations perturb differently: {kind} has {name} {earlier[kind].get(name)!r} "
+                        f"before and {own[name]!r} after; use one validator for both"
+                    )
         if here["seeds"] != there["seeds"]:
             raise UsageError(f"the two evaluations have different seeds: {here['seeds']} and {there['seeds']}")
 

@@ -17,7 +17,10 @@ from ..datasets.arrays import as_dataset
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..estimators.shapes import check_clip_values
 from ..execution.serial import SerialMap
+from ..perturbations.attacks.binding import bind, describe
+from ..perturbations.attacks.catalogue import settings_of
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
+from ..perturbations.types import AttackType
 from ..pipeline.context import check_model_on_data
 from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from ..pipeline.shown import gallery
@@ -162,7 +165,21 @@ class WeakRobustValidator(Evaluation):
         :param sets: name of the set -> data set and int64 sample ids.
         :param over: runs the chunks.
         """
-        attacks = resolve_attacks(
+        return validate(
+            estimator,
+            sets,
+            over,
+            attacks=self._attacks(estimator),
+            corruptions=resolve_corruptions(self.corruptions, self.manager),
+            severities=self.severities,
+            radius=self.radius,
+            radius_norm=self.radius_norm,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
+    def _attacks(self, estimator: Estimator) -> list[AttackType]:
+        return resolve_attacks(
             self.attacks,
             self.manager,
             estimator=estimator,
@@ -171,18 +188,15 @@ class WeakRobustValidator(Evaluation):
             seed=self.seed,
             batch_size=self.batch_size,
         )
-        return validate(
-            estimator,
-            sets,
-            over,
-            attacks=attacks,
-            corruptions=resolve_corruptions(self.corruptions, self.manager),
-            severities=self.severities,
-            radius=self.radius,
-            radius_norm=self.radius_norm,
-            seed=self.seed,
-            batch_size=self.batch_size,
-        )
+
+    def _settings(self, estimator: Estimator) -> dict[str, dict[str, Any]]:
+        """Return type -> what it runs with, so that before and after can be held to the same perturbations."""
+        attacks = {kind.name: settings_of(bind(kind.factory, estimator)) for kind in self._attacks(estimator)}
+        corruptions = {
+            kind.name: {"function": describe(kind.corruption), "severities": sorted(set(self.severities))}
+            for kind in resolve_corruptions(self.corruptions, self.manager)
+        }
+        return attacks | corruptions
 
     def _scorer(self) -> Scorer:
         if not isinstance(self.scorer, str):
@@ -245,6 +259,7 @@ class WeakRobustValidator(Evaluation):
             "seeds": {"seed": self.seed},
             "fingerprints": fingerprints,
             "plan": plan_of(estimator),
+            "perturbations": self._settings(estimator),
         }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from art.attacks import EvasionAttack
@@ -98,6 +99,19 @@ def budget_of(attack: EvasionAttack) -> tuple[float | None, float | None]:
     if isinstance(eps, np.ndarray):
         eps = eps.item()
     return None if norm is None else parse_norm(norm), None if eps is None else parse_eps(eps)
+
+
+def settings_of(attack: EvasionAttack) -> dict[str, Any]:
+    """Return what an attack was set to, as plain values: two of one class with the same settings do the same."""
+    holder = used(attack)
+    names = [name for name in attack.attack_params if name not in ("verbose", "summary_writer")]
+    return {"class": type(attack).__name__, **{name: _told(getattr(holder, name, None)) for name in names}}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if value is None or isinstance(value, bool | int | float | str) else type(value).__name__
 
 
 def fgm(
