@@ -213,6 +213,6 @@ class FineTuning:
     def _stop(self, what: str, step: int, value: float, rate: float) -> None:
         raise TrainingError(
             f"the {what} is {value} at step {step + 1} of {self.job.steps}, learning rate {rate:g}: training stopped "
-            "and the base weights are back; lower the rate of the classifier's optimizer, or see whether the model gives "
-            "finite logits on its training data"
+            "and the base weights are back; lower the rate of the classifier's optimizer, or see whether the model "
+            "gives finite logits on its training data"
         )
