@@ -197,6 +197,29 @@ def test_a_broken_corruption_is_an_error_and_no_verdict(broken, said):
     assert frame[frame.type == "clean"].correct.all()
 
 
+class Fails(FastGradientMethod):
+    """Crashes on the chunk that holds the first sample."""
+
+    def generate(self, x, y=None, **kwargs):
+        if np.array_equal(x[0], X[0]):
+            raise MemoryError("out of memory")
+        return x
+
+
+def test_a_chunk_on_which_an_attack_crashed_has_no_verdict_at_all():
+    estimator = classifier(WEIGHT)
+    labels = labelled(estimator).labels()
+    labels[[1, 30]] = 1 - labels[[1, 30]]  # misclassified: settled without an attack, and all that a crash would leave
+    data = ArrayDataset(X, labels)
+    fails = attack_type(partial(Fails, eps=0.1), estimator, label="fails")
+    validation = validate(estimator, {"test": (data, np.arange(60))}, Over(), attacks=[fails])
+    rows = validation.to_pandas().query("type == 'fails'").set_index("index")
+    assert rows.correct[:25].isna().all()
+    assert rows.status[1] == "misclassified"
+    assert rows.correct[25:].notna().all()
+    assert not rows.correct[30]
+
+
 class Stored:
     """A set on disk: the test images, darkened."""
 

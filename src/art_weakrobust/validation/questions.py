@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..estimators.judge import judge_logits
 from ..kernels.keyed import derive
 from ..kernels.neighborhood import neighbors
-from ..perturbations.attacks.judge import attack_samples, distance, error_status, verdicts
+from ..perturbations.attacks.judge import MISCLASSIFIED, attack_samples, distance, error_status, verdicts
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Estimator
 from ..results import VALIDATION, Samples, Table, conform, merge
@@ -99,7 +99,12 @@ class Attacked(Question):
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:
         """Return one row a sample."""
         result = attack_samples(self.attack, estimator, samples, seed=self.seed, batch_size=self.batch_size)
-        return self._rows(samples, None, **result.columns())
+        columns = result.columns()
+        attacked = result.status != MISCLASSIFIED
+        if attacked.any() and all(verdict is None for verdict in result.correct[attacked]):
+            # Where the attack crashed, those that it need not attack would be all that counts, each of them an error.
+            columns["correct"] = pa.nulls(len(samples), pa.bool_())
+        return self._rows(samples, None, **columns)
 
 
 @dataclass(frozen=True, kw_only=True)
