@@ -70,3 +70,15 @@ def test_the_dial_killed_half_way_is_turned_by_the_next_command(children, small_
     assert code == FAILED_AT_A_WRITE
     assert children(out, given=given) == 0
     assert_same(out, straight)
+
+
+@pytest.mark.parametrize("write", ["3", "4", "5", "6", "7"])
+def test_a_dial_killed_half_way_is_turned_back_by_the_command_of_the_run(
+    write, children, small_run, small_options, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(small_run, out)
+    code = children(out, given={**small_options, "clean_budget": 0.0}, failpoint=write)
+    assert code == FAILED_AT_A_WRITE
+    assert children(out) == 0
+    assert_same(out, small_run)

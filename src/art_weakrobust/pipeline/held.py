@@ -20,6 +20,9 @@ GROUPS = {
 }
 """Stage -> the groups of options that its rows depend on."""
 
+GROWING = {"before": ("attacks", "corruptions"), "after": ("attacks", "corruptions")}
+"""Stage -> the lists that may grow without --force: types are added to a validation as it is."""
+
 _NOT_ROWS = ("device", "clean_budget")
 """Options that change no row: the device is in the plan as far as it matters, the budget only turns the dial."""
 

@@ -23,7 +23,7 @@ from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
 from .context import Context
-from .held import GROUPS, held_to, refuse_other_work, told_by
+from .held import GROUPS, GROWING, held_to, refuse_other_work, told_by
 from .meter import Meter
 from .options import Options
 from .outcome import Outcome
@@ -32,6 +32,9 @@ from .provenance import versions
 from .resolve import resolved
 from .shown import gallery
 from .street import choose, score, sets_of, why_empty
+
+TURNING = "being turned"
+"""The clean budget that the manifest holds while the dial moves: the weights may be of either point."""
 
 
 def execute(
@@ -70,6 +73,8 @@ def execute(
             refuse_other_work(run, context)
         if force:
             street.force(stages)
+        for stage in (stage for stage in stages if stage != "report"):  # before one works: a refusal changes nothing
+            run.ended(stage, held_to(context, stage), extends=GROWING.get(stage, ()))
         for stage in stages:
             getattr(street, stage)(alone=len(stages) == 1)
         return Outcome(out, run.records(), tuple(stages))
@@ -121,7 +126,7 @@ class Street:
     def before(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
         """Validate the base model, and keep what the report shows of the weakest samples."""
         weak_set = self._weak_set()
-        if self._begin("before", extends=("attacks", "corruptions")):
+        if self._begin("before"):
             return
         meter = Meter(self.context.base)
         validation = self._validate(self.context.base, weak_set, "before")
@@ -150,6 +155,7 @@ class Street:
             return
         if done:
             self.run.redo("after")  # another point of the dial: its rows are of other weights
+            self.run.finish("finetune", **{**facts, "clean_budget": TURNING})
         meter = Meter(None)  # training calls the module itself: its passes are not counted, which is not none
         weak = weak_types(records.before)
         if done and records.finetuning is not None:  # types may have been added since
@@ -166,7 +172,11 @@ class Street:
             if stage.get("status") == "skipped":
                 self.run.skip("after", "there was no fine-tuning")
             return
-        if self._begin("after", extends=("attacks", "corruptions")):
+        if stage["facts"].get("clean_budget") == TURNING:
+            raise RunError(
+                f"the dial of {self.run.path} was half turned when its command ended: finetune it again first"
+            )
+        if self._begin("after"):
             return
         tuned = self.tuned()
         meter = Meter(tuned)
@@ -227,8 +237,8 @@ class Street:
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
 
-    def _begin(self, stage: str, *, extends: tuple[str, ...] = ()) -> bool:
-        done = self.run.begin(stage, held_to(self.context, stage), extends=extends)
+    def _begin(self, stage: str) -> bool:
+        done = self.run.begin(stage, held_to(self.context, stage), extends=GROWING.get(stage, ()))
         written = self.run.manifest.get("arguments", {})
         self.run.update(arguments={**written, **plain(told_by(self.context, stage))})
         return done

@@ -104,6 +104,17 @@ class Run:
             self._manifest.update(changed)
             self._save()
 
+    def ended(self, stage: str, options: Mapping[str, Any], *, extends: Collection[str] = ()) -> bool:
+        """Say whether a stage ended with these options, and change nothing; parameters and errors are as in begin."""
+        check_stage(stage)
+        entry = self._stages.get(stage)
+        if entry is None:
+            return False
+        changed, grown = manifests.differences(entry["options"], manifests.plain(options), extends)
+        if changed and not self._left_nothing(entry):
+            raise manifests.refusal(self.path, stage, changed)
+        return entry["status"] == "done" and not changed and not grown
+
     def begin(
         self, stage: str, options: Mapping[str, Any], *, force: bool = False, extends: Collection[str] = ()
     ) -> bool:
@@ -116,21 +127,15 @@ class Run:
         :return: True where it ended earlier with the same options, so that there is nothing to do.
         :raises RunError: where it ran with other options and ``force`` is not given; nothing has changed then.
         """
-        check_stage(stage)
         self._check_writable()
-        wanted = manifests.plain(options)
         if force:
             self.redo(stage)
+        if self.ended(stage, options, extends=extends):
+            return True
         entry = self._stages.get(stage, {})
-        if entry:
-            changed, grown = manifests.differences(entry["options"], wanted, extends)
-            if changed and not self._left_nothing(entry):
-                raise manifests.refusal(self.path, stage, changed)
-            if entry["status"] == "done" and not changed and not grown:
-                return True
         self._stages[stage] = {
             "status": "running",
-            "options": wanted,
+            "options": manifests.plain(options),
             "facts": {},
             "attempts": entry.get("attempts", 0) + 1,
             "files": sorted({*OWNED[stage], *entry.get("files", ())}),
