@@ -25,7 +25,7 @@ def test_targets_mix_label_and_soft_labels_at_the_recipes_shares():
 def test_without_the_teacher_the_loss_is_cross_entropy():
     wanted = targets(Y, TEACHER, Recipe(teacher_clean=0.0, teacher_views=0.0))
 
-    clean, adversarial, corrupted = batch_loss(LOGITS[:4], wanted, NOBODY, NOBODY, 0.5)
+    clean, adversarial, corrupted = batch_loss(LOGITS[:4], wanted, NOBODY, NOBODY, Recipe())
 
     torch.testing.assert_close(clean, functional.cross_entropy(LOGITS[:4], Y))
     assert adversarial == corrupted == 0
@@ -35,9 +35,11 @@ def test_views_are_held_to_the_targets_of_the_samples_they_show():
     wanted = targets(Y, TEACHER, Recipe(teacher_clean=0.0, teacher_views=0.0))
     attacked, spoilt = torch.tensor([0, 1]), torch.tensor([2, 3])
 
-    _, adversarial, corrupted = batch_loss(LOGITS, wanted, attacked, spoilt, weight=0.5)
+    _, adversarial, corrupted = batch_loss(
+        LOGITS, wanted, attacked, spoilt, Recipe(adversarial_weight=0.7, corrupted_weight=0.5)
+    )
 
-    torch.testing.assert_close(adversarial, functional.cross_entropy(LOGITS[4:6], Y[attacked]))
+    torch.testing.assert_close(adversarial, 0.7 * functional.cross_entropy(LOGITS[4:6], Y[attacked]))
     torch.testing.assert_close(corrupted, 0.5 * functional.cross_entropy(LOGITS[6:], Y[spoilt]))
 
 
@@ -47,7 +49,7 @@ def test_a_teacher_that_is_sure_of_something_else_pulls_the_loss_up():
 
     def loss(share: float) -> float:
         wanted = targets(Y, sure, Recipe(teacher_clean=share, temperature=1.0))
-        return batch_loss(right, wanted, NOBODY, NOBODY, 0.5)[0].item()
+        return batch_loss(right, wanted, NOBODY, NOBODY, Recipe())[0].item()
 
     assert loss(0.0) == pytest.approx(0.0, abs=1e-6)
     assert loss(0.5) == pytest.approx(10.0, rel=1e-4)

@@ -164,7 +164,7 @@ class FineTuning:
         self.student.train()
         with seeded(derive(job.seed, "dropout", step)):  # what a network draws itself is keyed as well
             logits = self.forward(self.student, torch.cat([clean, *views]))
-            parts = batch_loss(logits, wanted, attacked, spoilt, job.recipe.corrupted_weight)
+            parts = batch_loss(logits, wanted, attacked, spoilt, job.recipe)
             rate = set_rate(self.optimizer, self.peaks, job.recipe.rate(step, job.steps))
             self.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(torch.stack(parts).sum())

@@ -35,14 +35,14 @@ def targets(y: Tensor, teacher: Tensor, recipe: Recipe) -> Targets:
     return Targets(torch.lerp(label, soft, recipe.teacher_clean), torch.lerp(label, soft, recipe.teacher_views))
 
 
-def batch_loss(logits: Tensor, wanted: Targets, adversarial: Tensor, corrupted: Tensor, weight: float) -> list[Tensor]:
+def batch_loss(logits: Tensor, wanted: Targets, adversarial: Tensor, corrupted: Tensor, recipe: Recipe) -> list[Tensor]:
     """Return the weighted means over clean, adversarial and corrupted views; their sum is the loss.
 
     :param logits: of the clean views (n), then the adversarial, then the corrupted ones.
     :param wanted: the targets of the batch.
     :param adversarial: positions in the batch of the samples that entered as adversarial views.
     :param corrupted: positions of those that entered corrupted.
-    :param weight: of the corrupted views.
+    :param recipe: the weights of the views.
     """
     parts = torch.split(logits, [len(wanted.clean), len(adversarial), len(corrupted)])
     goals = (wanted.clean, wanted.views[adversarial], wanted.views[corrupted])
@@ -50,4 +50,4 @@ def batch_loss(logits: Tensor, wanted: Targets, adversarial: Tensor, corrupted: 
         soft_cross_entropy(part, goal).mean() if len(part) else part.sum()
         for part, goal in zip(parts, goals, strict=True)
     ]
-    return [means[0], means[1], means[2] * weight]
+    return [means[0], means[1] * recipe.adversarial_weight, means[2] * recipe.corrupted_weight]

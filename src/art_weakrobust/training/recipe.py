@@ -21,7 +21,8 @@ class Recipe:
 
     :param adversarial: share of a batch that also enters as fresh adversarial views, 0 to 1.
     :param corrupted: share of a batch that also enters corrupted, 0 to 1.
-    :param corrupted_weight: weight of the corrupted views' loss; clean and adversarial ones weigh 1.
+    :param adversarial_weight: weight of the adversarial views' loss; that of the clean views is 1.
+    :param corrupted_weight: weight of the corrupted views' loss.
     :param steps: gradient steps of an adversarial view.
     :param step_size: length of such a step, in units of the attack's budget.
     :param teacher_clean: share of the base model's soft labels in the target of clean views, 0 to 1.
@@ -44,6 +45,7 @@ class Recipe:
 
     adversarial: float = 0.5
     corrupted: float = 0.5
+    adversarial_weight: float = 0.7
     corrupted_weight: float = 0.5
     steps: int = 2
     step_size: float = 1.0
