@@ -17,7 +17,7 @@ _MOVABLE = 16  # pixels
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is fine-tuned; the defaults were the best of fourteen tried on CIFAR-10.
+    """How a classifier is fine-tuned; the defaults were chosen on CIFAR-10 (``benchmarks/whole_loop.py``).
 
     :param adversarial: share of a batch that also enters as fresh adversarial views, 0 to 1.
     :param corrupted: share of a batch that also enters corrupted, 0 to 1.
@@ -45,7 +45,7 @@ class Recipe:
 
     adversarial: float = 0.5
     corrupted: float = 0.5
-    adversarial_weight: float = 0.7
+    adversarial_weight: float = 0.5
     corrupted_weight: float = 0.5
     steps: int = 2
     step_size: float = 1.0
