@@ -1,0 +1,81 @@
+"""The form of a row of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from types import MappingProxyType
+from typing import Any, Literal
+
+ART = "art.attacks.evasion"
+"""The module that exports ART's evasion attacks."""
+
+Cost = Literal["cheap", "medium", "expensive", "very expensive"]
+"""Evaluations a sample with the defaults of the row: up to about a hundred gradients, up to a thousand, up to ten
+thousand, and beyond (most attacks that see decisions alone)."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known of one attack: how it is built, what it asks for, and how it treats what it is given.
+
+    :param name: the registered name; ``NAME@2`` is written for another norm than the first of ``norms``.
+    :param kind: name of its class in :data:`ART`, or ``"package.module:Class"`` of one that is ours; None for a name
+        that stands for a class with a row of its own.
+    :param also: further classes in :data:`ART` that this row is true of.
+    :param summary: one line for listings.
+    :param source: link to the paper.
+    :param group: ``gradient``, ``score``, ``decision``, ``universal`` or ``ensemble``.
+    :param norms: norms in which it works and is judged, the default first.
+    :param bounded: True where ``eps`` bounds the perturbation; False where the attack seeks the smallest one (or knows
+        no norm at all), which is then held against the run's budget.
+    :param needs: of the estimator: ``gradients``, ``scores``, ``decisions``; a spec's ``needs``.
+    :param cost: see :data:`Cost`.
+    :param y: what the attack takes as ``y``: the ``labels``; nothing, for it leaves its own ``prediction``; or
+        ``targets``, which :mod:`..repaired` chooses from the labels.
+    :param estimator_argument: what the constructor calls the estimator.
+    :param batch_size: the constructor's own default, None where it has no such argument; ours is the run's.
+    :param targeted: the constructor's own default, None where it has no such argument; ours is False.
+    :param draws: False where the result is a function of model, images and labels alone.
+    :param memoryless: each step depends on the current point alone, so that a sample may leave as soon as it is fooled.
+    :param few_step: training may run it with two or three steps.
+    :param couples: a sample's result depends on who is in the batch with it.
+    :param crafts: it makes one perturbation for all, out of training samples that are judged nowhere.
+    :param clones: the constructor may build a stock classifier of its own, which binding replaces by a fast one.
+    :param step: default of ``eps_step`` as a share of eps.
+    :param defaults: what we set otherwise than the constructor does.
+    :param by_norm: norm -> what the constructor calls it: ``(argument, value)``; ``norm`` itself where left out.
+    :param settings: attributes that ``set_params`` takes and the constructor does not.
+    :param held_as: constructor's argument -> attribute that holds it, where the names differ.
+    :param target: ``"package.module:attribute"`` that builds it; None for the one that builds every class of ART.
+    """
+
+    name: str
+    kind: str | None
+    summary: str
+    source: str
+    group: Literal["gradient", "score", "decision", "universal", "ensemble"]
+    norms: tuple[float, ...] = (inf,)
+    bounded: bool = True
+    needs: tuple[str, ...] = ("gradients",)
+    cost: Cost = "cheap"
+    y: Literal["labels", "prediction", "targets"] = "labels"
+    also: tuple[str, ...] = ()
+    estimator_argument: str = "estimator"
+    batch_size: int | None = 32
+    targeted: bool | None = False
+    draws: bool = False
+    memoryless: bool = False
+    few_step: bool = False
+    couples: bool = False
+    crafts: bool = False
+    clones: bool = False
+    step: float | None = None
+    defaults: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    by_norm: Mapping[float, tuple[str, Any]] = field(default_factory=lambda: NOTHING)
+    settings: tuple[str, ...] = ()
+    held_as: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    target: str | None = None
