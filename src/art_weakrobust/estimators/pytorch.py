@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import trange
 
 from ..errors import ModelError
+from . import tuning
 from .border import float32_tensor
 from .gradients import class_gradients, differentiating, input_gradient, with_reduction
 from .labels import is_index, label_tensor, one_hot
@@ -57,6 +58,8 @@ class FastPyTorchClassifier(ForwardPasses):
     ``plan`` is the execution plan (see :func:`~art_weakrobust.estimators.plan.plan_for`); ``forwards`` and
     ``gradients`` count the images that went through the model forwards and backwards, training apart.
     """
+
+    tune = tuning.tune
 
     @classmethod
     def sharing(cls, classifier: PyTorchClassifier) -> FastPyTorchClassifier:

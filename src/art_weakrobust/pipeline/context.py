@@ -19,10 +19,13 @@ from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, Scorer
 from .options import Options
-from .provenance import data_fingerprint, model_fingerprint, plan_of
+from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
 
 GUARD_SIZE = 2000
 """Most samples that the guard part takes; they bound a clean budget of two points to about a standard error of 0.6."""
+
+_TUNED_ON = 64
+"""Images that ``--tune`` measures with."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,12 @@ class Context:
 
     :param options: resolved.
     :param manager: the plugin host.
+    :param plan: the execution plan that the run has followed so far; None before its first stage.
     """
 
     options: Options
     manager: Manager
+    plan: Mapping[str, Any] | None = None
 
     @cached_property
     def whole(self) -> Dataset:
@@ -70,9 +75,13 @@ class Context:
 
     @cached_property
     def base(self) -> Estimator:
-        """The estimator around the model as it was loaded; checked on one image of the data."""
-        estimator = self.fresh()
+        """The estimator around the model as it was loaded; checked on one image of the data, tuned if asked for."""
+        estimator = self._loaded()
         check_model_on_data(estimator, self.train, self.options.model)
+        if self.plan is not None:
+            follow(estimator, self.plan)
+        elif self.options.tune:
+            self._tune(estimator)
         return estimator
 
     @cached_property
@@ -92,6 +101,20 @@ class Context:
 
     def fresh(self) -> Estimator:
         """Return an estimator of its own around the model, loaded once more: fine-tuning works in place."""
+        estimator = self._loaded()
+        follow(estimator, plan_of(self.base))
+        return estimator
+
+    def _tune(self, estimator: Estimator) -> None:
+        tune = getattr(estimator, "tune", None)
+        if tune is None:
+            raise UsageError(
+                f"--tune measures the plan of estimator 'fast', and {self.options.estimator!r} has none to measure; "
+                "leave it out, or use --estimator fast"
+            )
+        tune(self.train.take(self.train_ids[:_TUNED_ON]).x)
+
+    def _loaded(self) -> Estimator:
         options, data = self.options, self.train
         name, argument = split_argument(options.model)
         written = {key: v for key in ("weights", "mean", "std") if (v := getattr(options, key)) is not None}

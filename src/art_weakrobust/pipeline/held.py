@@ -23,8 +23,8 @@ GROUPS = {
 GROWING = {"before": ("attacks", "corruptions"), "after": ("attacks", "corruptions")}
 """Stage -> the lists that may grow without --force: types are added to a validation as it is."""
 
-_NOT_ROWS = ("device", "clean_budget")
-"""Options that change no row: the device is in the plan as far as it matters, the budget only turns the dial."""
+_NOT_ROWS = ("device", "tune", "clean_budget")
+"""Options that change no row: device and tuning are in the plan as far as they matter, the budget turns the dial."""
 
 
 def held_to(context: Context, stage: str) -> dict[str, Any]:

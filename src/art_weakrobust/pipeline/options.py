@@ -50,6 +50,7 @@ class Options:
     std: str | None = _option(None, "Channel standard deviations that the model expects.", "model")
     estimator: str = _option("fast", "ART estimator to wrap the model in.", "model")
     device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
+    tune: bool = _option(False, "Measure first which execution plan is fastest on this machine, and keep it.", "model")
     dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
     split: str = _option("train", "Split to score and to fine-tune on.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")

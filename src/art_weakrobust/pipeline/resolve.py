@@ -9,6 +9,8 @@ from typing import Any
 from ..errors import UsageError
 from ..plugins.reference import split_argument
 from ..store import Run
+from ..store.layout import MANIFEST
+from ..store.manifest import plain
 from .options import Options
 
 
@@ -35,6 +37,25 @@ def resolved(
             f"{out} names the factory {options.model!r}, which runs code: name it again with --model {options.model}"
         )
     return options
+
+
+def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
+    """Return the execution plan that a run directory has scored its samples with, so that going on measures nothing.
+
+    None where nothing was scored yet, or where other work is asked for: another model, other data, or ``--tune`` where
+    it was not asked for, or the other way about.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    with Run.open(out, write=False) as run:
+        manifest = run.manifest
+    scored = manifest["stages"].get("score", {}).get("options", {})
+    asked = plain(options.of("model", "data"))
+    same = all(value == asked[name] for name, value in scored.items() if name in asked)
+    if not same or manifest.get("arguments", {}).get("tune", False) != options.tune:
+        return None
+    plan: dict[str, Any] | None = scored.get("plan")
+    return plan
 
 
 def _written(manifest: Mapping[str, Any], stage: str | None) -> dict[str, Any]:

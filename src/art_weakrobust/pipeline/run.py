@@ -29,7 +29,7 @@ from .options import Options
 from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
-from .resolve import resolved
+from .resolve import recorded_plan, resolved
 from .shown import gallery
 from .street import choose, score, sets_of, why_empty
 
@@ -62,7 +62,7 @@ def execute(
     on_the_model = set(stages) - {"report", "select"}
     stage = stages[0] if len(stages) == 1 else None
     options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage)
-    context = Context(options, manager)
+    context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
     if on_the_model:
         context.check_needs(context.base)  # loads data and model, before anything is written

@@ -1,0 +1,259 @@
+"""The fastest execution plan for a model on this machine: measured when somebody asks, kept, never measured twice.
+
+Keys of the plan are settled one after the other, memory format first and batch size last, each with the best values of
+those before it; a change has to gain :data:`LEAST_GAIN`, so that noise alone moves nothing away from the default.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import ModelError, RunError, UsageError
+from ..models.cache import VARIABLE, cache_folder
+from ..store.atomic import atomic_write
+from .memory import halving, is_out_of_memory
+from .modes import evaluating
+from .plan import plan_for
+
+if TYPE_CHECKING:
+    from .pytorch import FastPyTorchClassifier
+
+_log = logging.getLogger(__name__)
+
+LEAST_GAIN = 0.03
+"""Share of the time that a change of the plan has to save."""
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+_BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
+"""Tried beside the default. Larger ones only lose on a CPU, where memory that runs out ends the process."""
+
+_PROBE = 8
+"""Images of the first look at how slow a model is, and the fewest that are measured."""
+
+_VERSION = 1  # of what is measured, and how: raise it, and kept plans are measured anew
+
+Plan = dict[str, Any]
+Cost = Callable[[Plan, float], float]
+"""Seconds an image under a plan, given the seconds that measuring may take."""
+
+
+def tune(
+    estimator: FastPyTorchClassifier,
+    x: np.ndarray | None = None,
+    *,
+    seconds: float = 12.0,
+    precision: str = "auto",
+    compile: bool = False,
+    again: bool = False,
+    cost: Cost | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Plan:
+    """Find the fastest execution plan for this model on this machine, follow it from now on, and return it.
+
+    What is measured is a prediction and an input gradient of the search path. ``predict`` stays in float32 whatever
+    the plan says; precision, folding and compilation are the search path's alone. The plan is kept in the package's
+    cache folder by architecture, device, versions and what was asked, so that a second call measures nothing.
+    Neither weights, training flags, counters nor any generator are changed.
+
+    :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
+    :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
+    :param precision: of the search path: ``"float32"``, ``"bfloat16"``, or the faster of the two with ``"auto"``.
+    :param compile: whether to try ``torch.compile`` as well: half a minute on two cores.
+    :param again: measure even where a plan is kept.
+    :param cost: what is to be small, in place of measured seconds an image.
+    :param clock: seconds, from any zero.
+    :raises UsageError: for a precision that is not known, or seconds that are not above zero.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} has to be one of {', '.join(PRECISIONS)}")
+    if not seconds > 0:
+        raise UsageError(f"seconds {seconds!r} has to be above zero")
+    asked = {"precision": precision, "compile": compile}
+    file = _file(estimator, asked)
+    if file is not None and not again and _follow_kept(estimator, file):
+        return dict(estimator.plan)
+    before = dict(estimator.plan)
+    start = plan_for(estimator.device, estimator.model, before["batch_size"])
+    if precision == "bfloat16":
+        start["precision"] = precision
+    with _unnoticed(estimator):
+        try:
+            plan = _fastest(start, _choices(estimator, asked), cost or Stopwatch(estimator, x, clock), seconds, clock)
+        except BaseException:
+            estimator.plan = before
+            raise
+    estimator.plan = plan
+    if file is not None:
+        _keep(file, plan)
+    return dict(plan)
+
+
+def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Return what may be tried for each key of the plan, in the order in which they are settled."""
+    choices: dict[str, tuple[Any, ...]] = {
+        "memory_format": ("contiguous", "channels_last") if len(estimator.input_shape) == 3 else ("contiguous",),
+        "folding": ("none", "conv-bn"),
+        "precision": ("float32", "bfloat16") if asked["precision"] == "auto" else (asked["precision"],),
+    }
+    device = torch.device(estimator.device).type
+    choices["batch_size"] = _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"])
+    if asked["compile"]:
+        choices["compile"] = (False, True)  # last: a program is compiled for one batch size
+    return choices
+
+
+def _fastest(
+    plan: Plan, choices: Mapping[str, tuple[Any, ...]], cost: Cost, seconds: float, clock: Callable[[], float]
+) -> Plan:
+    """Return the plan of least cost, one key after the other; a batch is halved until memory does for it."""
+    share = seconds / (1 + sum(len(values) for values in choices.values()))
+    end = clock() + seconds
+    least, batch_size = halving(lambda size: cost({**plan, "batch_size": size}, share), plan["batch_size"])
+    plan = {**plan, "batch_size": batch_size}
+    for key, values in choices.items():
+        settled = plan
+        for value in (value for value in values if value != settled.get(key)):
+            if clock() >= end:
+                _log.warning("tuning stops after %g seconds: %s=%s is not tried", seconds, key, value)
+                return plan
+            candidate = {**settled, key: value}
+            found = _cost_of(candidate, cost, share)
+            if found < least * (1 - LEAST_GAIN):
+                plan, least = candidate, found
+    return plan
+
+
+def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
+    """Return the cost of a plan; infinite where memory does not do, or the model cannot be run in this way."""
+    try:
+        return cost(candidate, share)
+    except (RuntimeError, MemoryError, ModelError) as error:
+        reason = "memory runs out" if is_out_of_memory(error) else " ".join(str(error).split())[:200]
+    _log.info("plan %s is left out: %s", candidate, reason)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return float("inf")
+
+
+class Stopwatch:
+    """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
+
+    An image costs a prediction and an input gradient. Where two passes of a batch would not end in time, fewer images
+    are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
+
+    :param x: images to repeat, or None for noise.
+    :param clock: seconds, from any zero.
+    """
+
+    def __init__(
+        self, estimator: FastPyTorchClassifier, x: np.ndarray | None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._estimator, self._clock = estimator, clock
+        self._x = _noise(estimator) if x is None or not len(x) else np.asarray(x, dtype=np.float32)
+        self._least, self._batch_size = float("inf"), 0
+
+    def __call__(self, plan: Plan, seconds: float) -> float:
+        """Return seconds an image under ``plan``, measured for about ``seconds``."""
+        self._estimator.plan = dict(plan)
+        if not self._batch_size:
+            self._pass(_PROBE)  # the first of all sets libraries up
+            self._least, self._batch_size = self._pass(_PROBE) / _PROBE, plan["batch_size"]
+        in_time = max(_PROBE, int(seconds / (2 * self._least)))
+        if plan["batch_size"] > max(in_time, self._batch_size):
+            return float("inf")
+        size: int = min(plan["batch_size"], in_time)
+        self._pass(size)  # folds, compiles, fills caches
+        end, least = self._clock() + seconds / 2, self._pass(size)
+        while self._clock() < end:
+            least = min(least, self._pass(size))
+        self._least = min(self._least, least / size)
+        return least / size
+
+    def _pass(self, size: int) -> float:
+        """Return the seconds that a prediction and a gradient of ``size`` images take."""
+        x = np.resize(self._x, (size, *self._x.shape[1:]))
+        estimator, start = self._estimator, self._clock()
+        labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
+        gradient = estimator.loss_gradient_tensor(torch.from_numpy(x).to(estimator.device), labels)
+        gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
+        return self._clock() - start
+
+
+def _noise(estimator: FastPyTorchClassifier) -> np.ndarray:
+    low, high = (0.0, 1.0) if estimator.clip_values is None else (float(np.min(v)) for v in estimator.clip_values)
+    return np.random.default_rng(0).uniform(low, high, (_PROBE, *estimator.input_shape)).astype(np.float32)
+
+
+@contextmanager
+def _unnoticed(estimator: FastPyTorchClassifier) -> Iterator[None]:
+    """Leave training flags and counters as they were: what measuring costs is no part of anybody's work."""
+    counted = estimator.forwards, estimator.gradients
+    try:
+        with evaluating(estimator._model):
+            yield
+    finally:
+        estimator.forwards, estimator.gradients = counted
+
+
+def _file(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> Path | None:
+    """Return where the plan for this architecture, device and these versions is kept; None where nothing can be."""
+    module, device = estimator.model, torch.device(estimator.device)
+    state = [(name, tuple(value.shape), str(value.dtype)) for name, value in module.state_dict().items()]
+    known = {
+        "measured": _VERSION,
+        "asked": dict(asked),
+        "batch_size": estimator.plan["batch_size"],
+        "architecture": [f"{type(module).__module__}.{type(module).__qualname__}", str(module), state],
+        "input_shape": list(estimator.input_shape),
+        "operations": [type(part).__name__ for part in estimator.preprocessing_operations],
+        "loss": type(estimator.loss).__name__,
+        "device": _machine(device),
+        "versions": [version("art-weakrobust"), torch.__version__, np.__version__],
+    }
+    key = blake2b(json.dumps(known).encode(), digest_size=16).hexdigest()
+    try:
+        return cache_folder() / f"plan-{key}.json"
+    except RuntimeError as error:
+        _log.warning("the execution plan is not kept: %s; set %s", error, VARIABLE)
+        return None
+
+
+def _machine(device: torch.device) -> list[Any]:
+    if device.type == "cuda":
+        return ["cuda", torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory]
+    capability = torch.backends.cpu.get_cpu_capability()
+    return [device.type, platform.machine(), platform.processor(), capability, torch.get_num_threads()]
+
+
+def _follow_kept(estimator: FastPyTorchClassifier, file: Path) -> bool:
+    """Let the estimator follow the plan that is kept, and say whether there is one that it can follow."""
+    before = estimator.plan
+    try:
+        estimator.plan = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, ModelError) as error:
+        _log.warning("the execution plan in %s is measured again: %s", file, error)
+        estimator.plan = before
+        return False
+    return True
+
+
+def _keep(file: Path, plan: Plan) -> None:
+    try:
+        atomic_write(file, json.dumps(plan).encode())
+    except RunError as error:
+        _log.warning("the execution plan will be measured again next time: %s; or set %s", error, VARIABLE)
