@@ -1,0 +1,102 @@
+"""When memory runs out the same work is done in smaller batches."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from art_weakrobust.estimators.memory import halving, is_out_of_memory
+
+
+def fitting(limit, error=torch.OutOfMemoryError, asked=None):
+    """Return work that runs out of memory above ``limit`` images."""
+
+    def work(size):
+        if asked is not None:
+            asked.append(size)
+        if size > limit:
+            raise error("no memory")
+        return f"{size} images"
+
+    return work
+
+
+def test_work_that_fits_is_done_once():
+    asked = []
+    assert halving(fitting(64, asked=asked), 64) == ("64 images", 64)
+    assert asked == [64]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+def test_the_batch_is_halved_until_it_fits(error, caplog):
+    asked = []
+    with caplog.at_level(logging.WARNING):
+        assert halving(fitting(20, error, asked), 100) == ("12 images", 12)
+    assert asked == [100, 50, 25, 12]
+    assert caplog.messages[-1] == "out of memory: going on with batches of 12"
+
+
+def test_a_single_image_that_does_not_fit_is_an_error():
+    with pytest.raises(torch.OutOfMemoryError):
+        halving(fitting(0), 4)
+
+
+def test_any_other_error_comes_through_at_once():
+    asked = []
+
+    def work(size):
+        asked.append(size)
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        halving(work, 64)
+    assert asked == [64]
+
+
+def test_what_the_cpus_own_allocator_raises_is_recognised():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(raised.value)
+    with pytest.raises(MemoryError) as raised:
+        np.empty(2**60, np.uint8)
+    assert is_out_of_memory(raised.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("memory")])
+def test_other_errors_are_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
+
+
+def test_the_tensors_of_a_failed_call_are_freed_before_the_next():
+    alive = []
+
+    class Tracked:
+        def __init__(self):
+            alive.append(self)
+
+        def __del__(self):
+            freed.append(self)
+
+    freed = []
+
+    def work(size):
+        held = Tracked()
+        alive.clear()
+        if size > 1:
+            raise torch.OutOfMemoryError("no memory")
+        assert held not in freed
+        return len(freed)
+
+    assert halving(work, 4) == (2, 1)
+
+
+def test_slices_go_on_with_the_size_that_fitted():
+    x, sizes, start, size = np.arange(10), [], 0, 8
+    while start < len(x):
+        part, size = halving(lambda n: fitting(3)(len(x[start : start + n])) and x[start : start + n], size)  # noqa: B023
+        sizes.append(len(part))
+        start += len(part)
+    assert sizes == [2, 2, 2, 2, 2]
