@@ -179,7 +179,7 @@ USAGE = {
     "--seed -1": "--seed -1 has to be at least 0",
     "--weak-weight nan": "--weak-weight nan",
     "--clean-budget -1": "--clean-budget -1 has to be zero or more points",
-    "--split test": "--split test of 'digits' is the test set itself",
+    "--split test": "--split test of 'digits' holds the test set",
     "--plugin no_such_plugin": "plugin 'no_such_plugin' is broken",
 }
 

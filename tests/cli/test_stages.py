@@ -131,7 +131,7 @@ def test_the_test_split_may_be_scored_and_validated(cli, some_of, tmp_path):
     assert cli("score", "--split", "test", *some_of("radius", "neighbors"), "--out", out).status == 0
     assert cli("select", "--out", out).status == 0
     assert cli("validate", *few, "--out", out).status == 0
-    assert "is the test set itself" in cli("finetune", "--out", out).error
+    assert "holds the test set" in cli("finetune", "--out", out).error
 
 
 def test_without_attacks_and_corruptions_clean_and_noise_are_left(cli, small, tmp_path):

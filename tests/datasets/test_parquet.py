@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from art_weakrobust.datasets import images
+from art_weakrobust.datasets import encoded
 from art_weakrobust.datasets.parquet import ParquetImages, parquet
 from art_weakrobust.errors import DataError
 
@@ -94,8 +94,8 @@ def test_labels_beyond_the_class_names_are_refused(tmp_path):
 
 def test_nothing_but_the_first_images_headers_is_decoded_before_a_batch_is_taken(tmp_path, monkeypatch):
     decoded = []
-    original = images.pixels
-    monkeypatch.setattr(images, "pixels", lambda *args: decoded.append(args) or original(*args))
+    original = encoded.decoded
+    monkeypatch.setattr(encoded, "decoded", lambda *args: decoded.append(args) or original(*args))
     data = parquet(write(tmp_path, table()))
     data.labels()
     data.fingerprint()

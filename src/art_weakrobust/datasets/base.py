@@ -12,6 +12,7 @@ from ..errors import DataError, UsageError
 from ..protocols import Dataset
 from ..results import Samples
 from . import checks
+from .decoding import read_ahead
 
 
 class ImageDataset(ABC):
@@ -23,6 +24,9 @@ class ImageDataset(ABC):
     :param nb_classes: number of classes; None counts up to the largest label of this split.
     :param class_names: in the order of the labels, or empty.
     """
+
+    encoded = False
+    """True where taking samples means decoding files: chunks are then read ahead, by threads."""
 
     class_folders = False
     """True where samples are sorted by class, so that the first N would be of one class alone."""
@@ -64,8 +68,8 @@ class ImageDataset(ABC):
         if size < 1:
             raise DataError(f"size {size} has to be 1 or more")
         wanted = np.arange(len(self)) if ids is None else checks.sample_ids(ids, len(self), self.name)
-        for start in range(0, len(wanted), size):
-            yield self.take(wanted[start : start + size])
+        cuts = (wanted[start : start + size] for start in range(0, len(wanted), size))
+        yield from read_ahead(self.take, cuts) if self.encoded else map(self.take, cuts)
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -114,6 +118,12 @@ def stratified(ids: np.ndarray, labels: np.ndarray, size: int, seed: int) -> np.
         members = np.flatnonzero(labels[order] == label)
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.sort(order[np.argsort(share, kind="stable")[:size]]).astype(np.int64)
+
+
+def scaled(pixels: np.ndarray) -> np.ndarray:
+    """Return uint8 pixels as float32 in [0, 1]."""
+    x: np.ndarray = np.divide(pixels, np.float32(255), dtype=np.float32)
+    return x
 
 
 def digest(*parts: bytes | str | np.ndarray) -> str:

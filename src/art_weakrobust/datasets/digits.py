@@ -5,23 +5,31 @@ E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (UCI, 1998), t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import DataError
+from ..protocols import Dataset
 from . import checks
 from .arrays import ArrayDataset
+from .subset import part
 
 CLASS_NAMES = tuple("0123456789")
 _TEST_EVERY = 4  # a quarter for testing
 
 
-def digits(argument: str = "", *, split: str = "train") -> ArrayDataset:
+def digits(
+    argument: str = "", *, split: str = "train", indices: Sequence[int] | None = None, limit: int | None = None
+) -> Dataset:
     """Return the digits: float32 (n, 1, 8, 8) in [0, 1], of which 1,352 are for training and 445 for testing.
 
     The split is stratified and fixed, whatever any seed says, so that no network of this package has seen a test image:
     in file order, every fourth sample of a class is a test sample. Ids are positions within the split, in file order.
 
     :param split: ``train`` or ``test``.
+    :param indices: sample ids to keep; None for all.
+    :param limit: keep the first N.
     :raises DataError: for another split, or an argument, of which there is none.
     """
     if argument:
@@ -32,7 +40,7 @@ def digits(argument: str = "", *, split: str = "train") -> ArrayDataset:
     images, labels = load_digits(return_X_y=True)
     rows = np.flatnonzero(is_test(labels) == (split == "test"))
     x = (images[rows].reshape(-1, 1, 8, 8) / 16).astype(np.float32)
-    return ArrayDataset(x, labels[rows], class_names=CLASS_NAMES, name=f"digits ({split})")
+    return part(ArrayDataset(x, labels[rows], class_names=CLASS_NAMES, name=f"digits ({split})"), indices, limit)
 
 
 def is_test(labels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from os import SEEK_CUR
 from pathlib import Path
 from typing import IO, Any
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ..errors import DataError
+from ..protocols import Dataset
 from . import checks
 from .arrays import ArrayDataset
 from .downloads import mistaken_for
+from .subset import part
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field end it
 _DAMAGED = (
@@ -26,7 +29,9 @@ _DAMAGED = (
 )  # what numpy, zipfile and zlib raise for damaged headers and data
 
 
-def npz(argument: str, *, split: str = "train") -> ArrayDataset:
+def npz(
+    argument: str, *, split: str = "train", indices: Sequence[int] | None = None, limit: int | None = None
+) -> Dataset:
     """Return the arrays of a split: x (n, c, h, w), floats in [0, 1] or uint8, which is divided by 255; y as in ART.
 
     Nothing is unpickled. Arrays that ``numpy.savez`` wrote stay on disk until a batch is taken; those of
@@ -35,6 +40,8 @@ def npz(argument: str, *, split: str = "train") -> ArrayDataset:
 
     :param argument: path of the file.
     :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``.
+    :param indices: sample ids to keep; None for all.
+    :param limit: keep the first N.
     :raises DataError: where the file or an array is not what it should be.
     """
     path = checks.existing(argument, "npz")
@@ -49,7 +56,8 @@ def npz(argument: str, *, split: str = "train") -> ArrayDataset:
             names = _array(path, archive, arrays["class_names"]) if "class_names" in arrays else ()
     except _DAMAGED as error:
         raise DataError(f"npz: {argument!r} cannot be read as npz: {error}; write it again with numpy.savez") from error
-    return ArrayDataset(x, y, class_names=[str(name) for name in np.ravel(names)], name=name, allow_bytes=True)
+    class_names = [str(name) for name in np.ravel(names)]
+    return part(ArrayDataset(x, y, class_names=class_names, name=name, allow_bytes=True), indices, limit)
 
 
 def _has_split(arrays: set[str], split: str, argument: str) -> None:

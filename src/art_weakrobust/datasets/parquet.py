@@ -7,7 +7,7 @@ The image column is ``img`` or ``image``: ``struct<bytes, path>``, or plain byte
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,66 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import DataError, nearest
-from . import checks, images
-from .base import ImageDataset, digest
+from ..protocols import Dataset
+from . import checks
+from .base import digest
+from .encoded import EncodedImages
+from .fit import Fit
 from .shards import CACHE_BYTES, Shards, find_shards
+from .subset import part
 
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
-_PEEK = 100  # images whose headers say whether the set is grey or in colour
 
 
-def parquet(argument: str, *, split: str = "train", label_column: str | None = None) -> ParquetImages:
+def parquet(
+    argument: str,
+    *,
+    split: str = "train",
+    label_column: str | None = None,
+    resize: int | None = None,
+    crop: int | None = None,
+    interpolation: str = "bilinear",
+    indices: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> Dataset:
     """Return the images of a split of a folder of ``train-*``/``test-*`` parquet files, or of one file.
 
     :param argument: path of the folder or file.
     :param split: ``train``, ``test`` or ``validation``; see :func:`~art_weakrobust.datasets.shards.find_shards`.
     :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param indices: sample ids to keep; None for all.
+    :param limit: keep the first N.
     :raises DataError: where a path, file, column, label or image is not what it should be.
     """
     path = checks.existing(argument, "parquet")
     where = f"parquet:{argument} ({split})"
-    return ParquetImages(find_shards(path, split, where), where, label_column=label_column)
+    fit = Fit(resize, crop, interpolation)
+    data = ParquetImages(find_shards(path, split, where), where, label_column=label_column, fit=fit)
+    return part(data, indices, limit)
 
 
-class ParquetImages(ImageDataset):
+class ParquetImages(EncodedImages):
     """Images and labels in parquet files.
 
-    All images have to be of the size of the first. The set is grey where the first 100 images all are, otherwise RGB,
-    and every image is converted to that (:func:`~art_weakrobust.datasets.images.pixels`). At most ``cache_bytes`` of
-    encoded row groups stay in memory, so that random batches are fast; pixels are decoded for the batch alone.
+    At most ``cache_bytes`` of encoded row groups stay in memory, so that random batches are fast; pixels are decoded
+    for the batch alone.
 
     :param files: in the order of the ids.
     :param name: how messages call the set.
     :param label_column: None looks for ``label``, then ``fine_label``.
+    :param fit: what is done to every image.
     """
 
     def __init__(
-        self, files: list[Path], name: str, *, label_column: str | None = None, cache_bytes: int = CACHE_BYTES
+        self,
+        files: list[Path],
+        name: str,
+        *,
+        label_column: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        fit: Fit = Fit(),  # noqa: B008 - frozen
     ) -> None:
         self._shards = Shards(files, name, cache_bytes)
         _same_columns(self._shards)
@@ -61,34 +85,11 @@ class ParquetImages(ImageDataset):
             raise DataError(f"{name} holds no rows; at least one image is needed")
         names = _class_names(self._shards.notes, labels)
         y = _labels(self._shards.column(labels), f"column {labels!r} of {name}", len(names) or None)
-        self._grey, shape = self._peek(name)
-        super().__init__(name, y, shape, class_names=names)
+        super().__init__(name, y, class_names=names, fit=fit)
 
     def fingerprint(self) -> str:
         """Hash file names, sizes, row counts, footers (with sizes and statistics of all columns) and labels."""
-        return digest(*self._shards.facts(), self.labels())
-
-    def _peek(self, name: str) -> tuple[bool, tuple[int, int, int]]:
-        ids = np.arange(min(_PEEK, len(self._shards)))
-        first = [images.open_image(data, f"sample {i} of {name}") for i, data in enumerate(self._encoded(ids))]
-        width, height = first[0].size
-        _one_size({i: image.size for i, image in enumerate(first)}, (width, height), name)
-        grey = all(images.is_grey(image) for image in first)
-        return grey, (1 if grey else 3, height, width)
-
-    def _images(self, ids: np.ndarray) -> np.ndarray:
-        channels, height, width = self.input_shape
-        pixels = np.empty((len(ids), channels, height, width), np.uint8)
-        sizes: dict[int, tuple[int, int]] = {}
-        for row, data in enumerate(self._encoded(ids)):
-            where = f"sample {ids[row]} of {self.name}"
-            image = images.open_image(data, where)
-            if image.size == (width, height):
-                pixels[row] = images.pixels(image, self._grey, where)
-            else:
-                sizes[int(ids[row])] = image.size
-        _one_size(sizes, (width, height), self.name)
-        return pixels.astype(np.float32) / np.float32(255)
+        return digest(*self._shards.facts(), self.labels(), *self.fit.facts())
 
     def _encoded(self, ids: np.ndarray) -> list[bytes | None]:
         return self._values(ids, "bytes")
@@ -167,12 +168,3 @@ def _class_names(notes: Mapping[bytes, bytes], label_column: str) -> tuple[str, 
     except (KeyError, TypeError, ValueError):
         return ()
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
-
-
-def _one_size(sizes: dict[int, tuple[int, int]], size: tuple[int, int], where: str) -> None:
-    others = [f"sample {i} is {w}x{h}" for i, (w, h) in sizes.items() if (w, h) != size]
-    if others:
-        raise DataError(
-            f"{where}: images of mixed size: {', '.join(others[:3])}, expected {size[0]}x{size[1]} as the first; "
-            "resize them in the data"
-        )

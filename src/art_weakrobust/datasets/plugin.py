@@ -22,6 +22,37 @@ def weakrobust_register_datasets() -> list[Spec]:
             facts={"columns": "img or image: struct<bytes, path> or bytes; label or fine_label, or --label-column"},
         ),
         Spec(
+            "cifar10",
+            "CIFAR-10 as torchvision keeps it: cifar10:ROOT, fetched with --download alone",
+            "art_weakrobust.datasets.cifar:cifar10",
+            facts={"source": "Krizhevsky 2009; files held to the MD5 sums of the official ones"},
+        ),
+        Spec(
+            "cifar100",
+            "CIFAR-100, fine labels, as torchvision keeps it: cifar100:ROOT, fetched with --download alone",
+            "art_weakrobust.datasets.cifar:cifar100",
+            facts={"source": "Krizhevsky 2009; files held to the MD5 sums of the official ones"},
+        ),
+        Spec(
+            "imagenet",
+            "ImageNet-1k in the ImageFolder layout: imagenet:ROOT; classes by WordNet id, also of a pruned tree",
+            "art_weakrobust.datasets.folders:imagenet",
+            facts={"layout": "ROOT/SPLIT/WNID/*.JPEG; --resize, --crop; --split all where there is one split"},
+        ),
+        Spec(
+            "folder",
+            "Images in class folders, the ImageFolder layout: folder:ROOT",
+            "art_weakrobust.datasets.folders:folder",
+            facts={"layout": "ROOT/SPLIT/CLASS/*.jpg or ROOT/CLASS/*.jpg; --resize, --crop; --split all"},
+        ),
+        Spec(
+            "hf",
+            "A data set of the Hugging Face hub or a local one, by the datasets library: hf:NAME or hf:NAME@CONFIG",
+            "art_weakrobust.datasets.hub:hf",
+            needs=("hf",),
+            facts={"columns": "one image column; label or fine_label, or --label-column"},
+        ),
+        Spec(
             "npz",
             "arrays x_train, y_train, x_test, y_test in one npz file: npz:FILE",
             "art_weakrobust.datasets.npz:npz",

@@ -6,6 +6,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +109,7 @@ class Shards:
         self._ends = np.cumsum(rows, dtype=np.int64)
         self._cache: OrderedDict[tuple[int, str], pa.ChunkedArray] = OrderedDict()
         self._cache_bytes = cache_bytes
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -146,13 +149,22 @@ class Shards:
 
     def _cached(self, number: int, name: str) -> pa.ChunkedArray:
         key = (number, name)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        self._cache[key] = self._read(number, name)
-        while len(self._cache) > 1 and sum(column.nbytes for column in self._cache.values()) > self._cache_bytes:
-            self._cache.popitem(last=False)
-        return self._cache[key]
+        with self._lock:  # also while reading: two threads of one batch want the same row group
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+            column = self._cache[key] = self._read(number, name)
+            while len(self._cache) > 1 and sum(kept.nbytes for kept in self._cache.values()) > self._cache_bytes:
+                self._cache.popitem(last=False)
+            return column
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the cache and its lock, which stay in this process."""
+        return {**vars(self), "_cache": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take everything back, with a lock of its own."""
+        vars(self).update(state, _lock=Lock())
 
     def _read(self, number: int, name: str) -> pa.ChunkedArray:
         file, group = self._groups[number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import DataError
 from ..protocols import Dataset
 from ..results import Samples
+from . import checks
+from .base import limited_ids
 
 
 class Subset:
@@ -48,3 +50,21 @@ class Subset:
     def chunks(self, size: int, ids: np.ndarray | None = None) -> Iterator[Samples]:
         """Yield the samples of ``ids`` (all of the subset by default) in order, ``size`` at a time."""
         return self.data.chunks(size, self.ids if ids is None else ids)
+
+
+def part(data: Dataset, indices: Sequence[int] | None = None, limit: int | None = None, seed: int = 0) -> Dataset:
+    """Return the samples of a data set that a loader was asked for, under the ids that they have there.
+
+    :param indices: sample ids, each once; None for all.
+    :param limit: the first N of these; from class folders a seeded, stratified N.
+    :raises DataError: for an id that does not exist, or none at all.
+    :raises UsageError: for a limit below 1.
+    """
+    if indices is None:
+        ids = limited_ids(data, limit, seed)
+    else:
+        ids = np.unique(checks.sample_ids(indices, len(data), getattr(data, "name", "data")))
+        if len(ids) == 0:
+            raise DataError("indices is empty; name at least one sample id, or leave it out for all")
+        ids = ids if limit is None else ids[:limit]
+    return data if len(ids) == len(data) else Subset(data, ids)

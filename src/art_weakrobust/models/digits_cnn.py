@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -141,7 +142,8 @@ def _cached(recipe: Recipe) -> nn.Module:
 
 
 def _cache_file(recipe: Recipe) -> Path | None:
-    key = digest(repr(astuple(recipe)), digits(split="train").fingerprint())
+    data: Any = digits(split="train")
+    key = digest(repr(astuple(recipe)), data.fingerprint())
     try:
         return cache_folder() / f"digits-cnn-{key}.safetensors"
     except RuntimeError as error:

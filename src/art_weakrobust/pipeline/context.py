@@ -67,6 +67,11 @@ class Context:
         """The fingerprint of the test split, on which before and after are compared."""
         return data_fingerprint(self.test)
 
+    @property
+    def test_is_scored(self) -> bool:
+        """Whether the split that is scored holds the test set, which judges fine-tuning."""
+        return self.options.split == "all" or self.test_fingerprint == self.identity["data_fingerprint"]
+
     @cached_property
     def test_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Ids of the test set and of the guard part, both of the test split and without a common one."""
@@ -206,18 +211,18 @@ class Context:
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             resolve_corruptions(options.corruptions, self.manager)
             check_model_on_data(self.base, self.test, options.model)
-        if "finetune" in stages and self.test_fingerprint == self.identity["data_fingerprint"]:
+        if "finetune" in stages and self.test_is_scored:
             raise UsageError(
-                f"--split {options.split} of {options.dataset!r} is the test set itself, which judges fine-tuning; "
+                f"--split {options.split} of {options.dataset!r} holds the test set, which judges fine-tuning; "
                 "choose another --split, or run `art-weakrobust score`, `select` and `validate` alone"
             )
 
     def _dataset(self, split: str) -> Dataset:
         name, argument = split_argument(self.options.dataset)
-        written: Mapping[str, Any] = {}
-        if self.options.label_column is not None:
-            written = {"label_column": self.options.label_column}
-        data: Dataset = self.manager.make("dataset", name, argument, written=written, offered={"split": split})
+        options = self.options
+        written = {key: v for key in ("label_column", "resize", "crop") if (v := getattr(options, key)) is not None}
+        offered = {"split": split, "seed": options.seed, "download": options.download}
+        data: Dataset = self.manager.make("dataset", name, argument, written=written, offered=offered)
         return data
 
 

@@ -16,6 +16,8 @@ _LEAST = {
     "neighbors": 1,
     "batch_size": 1,
     "nb_epochs": 1,
+    "resize": 1,
+    "crop": 1,
     "limit": 1,
     "test_limit": 1,
     "top_k": 1,
@@ -54,6 +56,9 @@ class Options:
     dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
     split: str = _option("train", "Split to score and to fine-tune on.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
+    resize: int | None = _option(None, "Pixels that the shorter side of every image gets.", "data")
+    crop: int | None = _option(None, "Pixels of the square cut from the middle of every image.", "data")
+    download: bool = _option(False, "Let data sets and models be fetched where they are not there.", "data")
     limit: int | None = _option(None, "Score and fine-tune on the first N samples only.", "data")
     test_limit: int | None = _option(None, "Validate on the first N test samples only.", "validate")
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")

@@ -47,7 +47,8 @@ def weakrobust_register_datasets() -> list[Spec]:
 
     The target is called as ``target(argument, split=..., **options)`` with ``split`` ``"train"`` or ``"test"``; it
     returns a :class:`~art_weakrobust.protocols.Dataset`: lazy, ids are positions in the official order, pixels float32
-    (n, c, h, w) in [0, 1], labels int64. Offered: ``label_column``.
+    (n, c, h, w) in [0, 1], labels int64. Offered: ``split``, ``seed``, ``download`` (fetch only where it is True); where
+    the user wrote them, ``label_column``, ``resize`` and ``crop``.
     """
     return []
 

@@ -1,0 +1,231 @@
+"""Images in class folders: ``ROOT/SPLIT/CLASS/*.jpg``, or ``ROOT/CLASS/*.jpg`` where there is one split only.
+
+Ids are positions among the paths of a split, sorted as text. Where one split is all there is, a seeded, stratified half
+of it is the test set and the other half the training set; ``all`` is the whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError, nearest
+from ..protocols import Dataset
+from . import checks
+from .base import digest, stratified
+from .encoded import EncodedImages
+from .fit import Fit
+from .subset import part
+
+_log = logging.getLogger(__name__)
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+_SPLITS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "test": ("test", "testing", "val", "validation", "valid"),
+    "validation": ("val", "validation", "valid"),
+}
+_FOLDERS = frozenset(word for words in _SPLITS.values() for word in words)
+_SAMPLED = 1024  # files whose sizes the fingerprint reads
+
+
+@dataclass(frozen=True)
+class Found:
+    """Image files of a split.
+
+    :param root: that the paths are shown relative to.
+    :param files: sorted by path.
+    :param classes: name of each file's class folder.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    classes: tuple[str, ...]
+
+
+def folder(
+    argument: str,
+    *,
+    split: str = "train",
+    resize: int | None = None,
+    crop: int | None = None,
+    interpolation: str = "bilinear",
+    indices: Sequence[int] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Return the images of a split of an ImageFolder layout; classes are the folders of all splits, sorted.
+
+    :param argument: path of the root.
+    :param split: ``train``, ``test``, ``validation``, or ``all``: every image there is.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param indices: sample ids to keep; None for all.
+    :param limit: keep a seeded, stratified N.
+    :param seed: of the halves of a single split, and of ``limit``.
+    :raises DataError: where a folder, a class or an image is not what it should be.
+    """
+    root, where = checks.existing(argument, "folder"), f"folder:{argument} ({split})"
+    names = tuple(sorted({name for base in _bases(root, where).values() for name in _classes(base, where)}))
+    labels = {name: number for number, name in enumerate(names)}
+    data = FolderImages(
+        _found(root, split, where, labels, seed), where, labels, names, Fit(resize, crop, interpolation)
+    )
+    return part(data, indices, limit, seed)
+
+
+def imagenet(
+    argument: str,
+    *,
+    split: str = "train",
+    resize: int | None = None,
+    crop: int | None = None,
+    interpolation: str = "bilinear",
+    indices: Sequence[int] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Return images of ImageNet-1k in the ImageFolder layout, with the class of each folder's WordNet id.
+
+    A tree that lacks some of the 1,000 folders keeps the class numbers of the whole. Parameters are those of
+    :func:`folder`.
+
+    :raises DataError: for a folder whose name is none of the 1,000 WordNet ids, and as :func:`folder` does.
+    """
+    root, where = checks.existing(argument, "imagenet"), f"imagenet:{argument} ({split})"
+    labels = {wnid: number for number, wnid in enumerate(wnids())}
+    for base in _bases(root, where).values():
+        for name in _classes(base, where):
+            if name not in labels:
+                hint = nearest(name, tuple(labels)) or ";"
+                raise DataError(
+                    f"{where}: the folder {name!r} is none of ImageNet-1k's 1,000 WordNet ids{hint} "
+                    "for classes of your own use folder:ROOT"
+                )
+    data = FolderImages(
+        _found(root, split, where, labels, seed), where, labels, _names(), Fit(resize, crop, interpolation)
+    )
+    return part(data, indices, limit, seed)
+
+
+def wnids() -> tuple[str, ...]:
+    """Return the 1,000 WordNet ids of ImageNet-1k (ILSVRC 2012), in the order of the classes."""
+    return tuple(Path(__file__).with_name("imagenet_wnids.txt").read_text(encoding="ascii").split())
+
+
+class FolderImages(EncodedImages):
+    """Image files, read when they are taken; their paths are told relative to the root.
+
+    :param found: the files.
+    :param name: how messages call the set.
+    :param labels: class folder -> label.
+    :param class_names: in the order of the labels.
+    :param fit: what is done to every image.
+    """
+
+    class_folders = True
+
+    def __init__(
+        self, found: Found, name: str, labels: Mapping[str, int], class_names: Sequence[str], fit: Fit
+    ) -> None:
+        self._found = found
+        y = np.array([labels[kind] for kind in found.classes], np.int64)
+        super().__init__(name, y, len(class_names), class_names, fit)
+
+    def fingerprint(self) -> str:
+        """Hash all paths and labels, and the sizes of files (of 1,024, evenly spread, where there are more)."""
+        spread = np.unique(np.linspace(0, len(self) - 1, min(len(self), _SAMPLED)).astype(np.int64))
+        sizes = np.array([self._found.files[i].stat().st_size for i in spread], np.int64)
+        paths = "\n".join(self._paths(np.arange(len(self))))
+        return digest(paths, self.labels(), sizes, *self.fit.facts())
+
+    def _encoded(self, ids: np.ndarray) -> list[bytes]:
+        return [self._read(self._found.files[i]) for i in ids]
+
+    def _read(self, file: Path) -> bytes:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise DataError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
+
+    def _where(self, name: str, index: int) -> str:
+        return f"sample {index} of {name}, {str(self._found.files[index])!r},"
+
+    def _paths(self, ids: np.ndarray) -> tuple[str, ...]:
+        return tuple(self._found.files[i].relative_to(self._found.root).as_posix() for i in ids)
+
+
+def _bases(root: Path, where: str) -> dict[str, Path]:
+    """Return folder name -> folder of the splits; ``""`` -> the root itself where the classes lie in it."""
+    if not root.is_dir():
+        raise DataError(f"{where}: {str(root)!r} is a file, expected a folder of class folders")
+    splits = {entry.name: entry for entry in _folders(root, where) if entry.name.lower() in _FOLDERS}
+    return splits or {"": root}
+
+
+def _folders(base: Path, where: str) -> list[Path]:
+    try:
+        return sorted(entry for entry in base.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{where}: the folder {str(base)!r} cannot be read: {error.strerror or error}") from error
+
+
+def _classes(base: Path, where: str) -> list[str]:
+    names = [entry.name for entry in _folders(base, where)]
+    if not names:
+        raise DataError(f"{where}: {str(base)!r} holds no class folders; the layout is ROOT/SPLIT/CLASS/*.jpg")
+    return names
+
+
+def _found(root: Path, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
+    bases = _bases(root, where)
+    by_word = {name.lower(): base for name, base in bases.items()}
+    known = [by_word[word] for word in _SPLITS.get(split, (split,)) if word in by_word]
+    if known:
+        return _files(root, known[:1], where)
+    if split == "all":
+        return _files(root, list(bases.values()), where)
+    if len(bases) > 1 or split not in ("train", "test"):
+        raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, bases))} and 'all'")
+    return _half(_files(root, list(bases.values()), where), split, where, labels, seed)
+
+
+def _files(root: Path, bases: Sequence[Path], where: str) -> Found:
+    pairs = sorted(
+        (file, kind.name) for base in bases for kind in _folders(base, where) for file in _images(kind, where)
+    )
+    return Found(root, tuple(file for file, _ in pairs), tuple(kind for _, kind in pairs))
+
+
+def _images(kind: Path, where: str) -> Iterator[Path]:
+    count = 0
+    for place, folders, names in os.walk(kind):
+        folders.sort()
+        for name in names:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                count += 1
+                yield Path(place, name)
+    if count == 0:
+        raise DataError(f"{where}: the class folder {str(kind)!r} holds no {', '.join(SUFFIXES)}; fill or remove it")
+
+
+def _half(found: Found, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
+    """Return the test half of a single split, or what is left of it."""
+    y = np.array([labels[kind] for kind in found.classes])
+    every = np.arange(len(y))
+    test = stratified(every, y, len(y) // 2, seed)
+    kept = test if split == "test" else np.setdiff1d(every, test)
+    if len(kept) == 0:
+        raise DataError(f"{where}: {len(y)} image is too few to halve; use --split all")
+    _log.warning("%s: one split is all there is; a half drawn with seed %d is the test set", where, seed)
+    return Found(found.root, tuple(found.files[i] for i in kept), tuple(found.classes[i] for i in kept))
+
+
+def _names() -> tuple[str, ...]:
+    from torchvision.models import ResNet18_Weights
+
+    return tuple(ResNet18_Weights.DEFAULT.meta["categories"])

@@ -1,0 +1,130 @@
+"""Data sets by the Hugging Face ``datasets`` library: from its hub, its cache, or a local folder that it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, nearest
+from ..protocols import Dataset
+from . import checks
+from .base import digest
+from .encoded import EncodedImages
+from .fit import Fit
+from .subset import part
+
+_SPLITS = {"train": ("train",), "test": ("test", "validation", "valid", "val"), "validation": ("validation", "valid")}
+_LABELS = ("label", "fine_label")
+
+
+def hf(
+    argument: str,
+    *,
+    split: str = "train",
+    label_column: str | None = None,
+    resize: int | None = None,
+    crop: int | None = None,
+    interpolation: str = "bilinear",
+    download: bool = False,
+    indices: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Return the images of a split of a Hugging Face data set; code that comes with a data set is never run.
+
+    :param argument: ``NAME`` or ``NAME@CONFIG`` on the hub, or the path of a local folder.
+    :param split: ``train``, ``test`` (``validation`` where there is no ``test``), or as the data set calls it.
+    :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param download: fetch what is not in the library's cache; never by default.
+    :param indices: sample ids to keep; None for all.
+    :param limit: keep the first N.
+    :raises DataError: where the data set, the split, a column, a label or an image is not what it should be.
+    """
+    where = f"hf:{argument} ({split})"
+    rows = _loaded(argument, split, download, where)
+    fit = Fit(resize, crop, interpolation)
+    return part(HubImages(rows, where, label_column, fit), indices, limit)
+
+
+class HubImages(EncodedImages):
+    """Images of a split that the ``datasets`` library holds in Arrow files; decoded here, when they are taken.
+
+    :param rows: a ``datasets.Dataset`` with one image column.
+    :param name: how messages call the set.
+    :param label_column: None looks for ``label``, then ``fine_label``.
+    :param fit: what is done to every image.
+    """
+
+    def __init__(self, rows: Any, name: str, label_column: str | None, fit: Fit) -> None:
+        import datasets
+
+        column = _image_column(rows.features, name)
+        labels = _label_column(rows.features, label_column, name)
+        names = tuple(getattr(rows.features[labels], "names", ()) or ())
+        self._bytes = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+        self._column, self._mark = column, str(getattr(rows, "_fingerprint", "") or rows.info.download_checksums)
+        column_of_labels = np.asarray(rows.with_format(None)[labels][:])
+        y = checks.labels(column_of_labels, len(rows), f"column {labels!r} of {name}", len(names) or None)
+        super().__init__(name, y, class_names=names, fit=fit)
+
+    def fingerprint(self) -> str:
+        """Hash the library's own fingerprint of the split, and all labels."""
+        return digest(self._mark, self.labels(), *self.fit.facts())
+
+    def _encoded(self, ids: np.ndarray) -> list[bytes | None]:
+        return [self._read(row) for row in self._bytes[ids.tolist()][self._column]]
+
+    def _read(self, row: dict[str, Any]) -> bytes | None:
+        if row["bytes"] is not None or not row["path"]:
+            return row["bytes"]  # type: ignore[no-any-return]
+        try:
+            return Path(row["path"]).read_bytes()
+        except OSError as error:
+            raise DataError(f"{row['path']!r} cannot be read: {error.strerror or error}") from error
+
+    def _paths(self, ids: np.ndarray) -> tuple[str, ...]:
+        return tuple(Path(row["path"] or "").name for row in self._bytes[ids.tolist()][self._column])
+
+
+def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
+    import datasets
+
+    name, _, config = argument.partition("@")
+    if not name:
+        raise DataError(f"{where} needs the name of a data set, as in hf:uoft-cs/cifar10")
+    mode = datasets.DownloadConfig(local_files_only=not download)
+    try:
+        found = datasets.load_dataset(name, config or None, download_config=mode)
+    except (OSError, ValueError, RuntimeError) as error:
+        cause = " ".join(str(error).split())[:300]
+        hint = "" if download else "; --download lets the library fetch what is not in its cache"
+        raise DataError(f"{where} cannot be loaded: {cause}{hint}") from error
+    word = next((word for word in _SPLITS.get(split, (split,)) if word in found), None)
+    if word is None:
+        raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, found))}")
+    return found[word]
+
+
+def _image_column(features: Any, where: str) -> str:
+    import datasets
+
+    columns = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
+    if len(columns) != 1:
+        found = ", ".join(map(repr, columns)) or "none"
+        raise DataError(f"{where} needs one column of images, it has {found}; its columns are {', '.join(features)}")
+    return str(columns[0])
+
+
+def _label_column(features: Any, wanted: str | None, where: str) -> str:
+    candidates = (wanted,) if wanted else _LABELS
+    name = next((name for name in candidates if name in features), None)
+    if name is None:
+        hint = nearest(wanted, tuple(features)) if wanted else ""
+        raise DataError(
+            f"{where} has no label column {' or '.join(map(repr, candidates))}{hint or ';'} its columns are "
+            f"{', '.join(features)}; name the one that holds the labels with --label-column"
+        )
+    return name
