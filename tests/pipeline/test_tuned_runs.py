@@ -1,0 +1,101 @@
+"""``--tune``: measured once, written into the manifest, followed by whoever goes on. Nothing is timed here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from art_weakrobust.cli.app import build
+from art_weakrobust.estimators import tuning
+
+SMALL = ("--limit", "60", "--neighbors", "2", "--radius", "0.3", "--quiet")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Plans that were measured; a contiguous batch of 64 is the fastest."""
+    plans = []
+
+    class Table:
+        def __init__(self, estimator, x, clock):
+            assert len(x) == 60
+
+        def __call__(self, plan, seconds):
+            plans.append(plan)
+            return 1 - 0.3 * (plan["batch_size"] == 64) - 0.3 * (plan["memory_format"] == "contiguous")
+
+    monkeypatch.setattr(tuning, "Stopwatch", Table)
+    return plans
+
+
+@pytest.fixture
+def work(own_cache, capsys, tmp_path, monkeypatch):
+    """Return a function that runs a command on one run directory, and gives its status and standard error."""
+    monkeypatch.setenv("ART_WEAKROBUST_CACHE", str(tmp_path / "cache"))
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            build()([*words, "--out", str(tmp_path / "run")])
+        return left.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Return a function that reads the manifest."""
+    return lambda: json.loads((tmp_path / "run" / "manifest.json").read_text())
+
+
+def forget(tmp_path):
+    """Remove every plan that is kept outside of the run directory."""
+    for file in (tmp_path / "cache").glob("plan-*.json"):
+        file.unlink()
+
+
+def test_without_the_flag_nothing_is_measured(work, measured, manifest):
+    assert work("score", *SMALL) == (0, "")
+    assert not measured
+    assert manifest()["plan"]["batch_size"] == 128
+
+
+def test_the_plan_is_in_the_manifest_and_a_resumed_run_never_measures(work, measured, manifest, tmp_path):
+    assert work("score", *SMALL, "--tune") == (0, "")
+    assert measured
+    plan = manifest()["plan"]
+    assert (plan["batch_size"], plan["memory_format"]) == (64, "contiguous")
+
+    forget(tmp_path)
+    measured.clear()
+    assert work("score", *SMALL, "--tune") == (0, "")
+    assert work("select", "--top-k", "4", "--fill")[0] == 0
+    small = ("--test-limit", "20", "--attacks", "fgm", "--corruptions", "", "--eps", "0.1", "--quiet")
+    assert work("validate", *small) == (0, "")
+    assert not measured
+    stages = manifest()["stages"]
+    assert stages["score"]["options"]["plan"] == stages["before"]["options"]["plan"] == plan
+
+
+def test_a_run_is_not_gone_on_with_under_another_plan(work, measured, manifest):
+    assert work("score", *SMALL)[0] == 0
+    status, error = work("score", *SMALL, "--tune")
+    assert status == 1
+    assert "plan:" in error
+    assert manifest()["plan"]["batch_size"] == 128
+    assert work("score", *SMALL, "--tune", "--force") == (0, "")
+    assert manifest()["plan"]["batch_size"] == 64
+
+
+def test_other_work_in_the_same_directory_is_measured_for_itself(work, measured, tmp_path):
+    assert work("score", *SMALL, "--tune")[0] == 0
+    forget(tmp_path)
+    measured.clear()
+    assert work("score", *SMALL, "--tune", "--batch-size", "16", "--force") == (0, "")
+    assert measured[0]["batch_size"] == 16
+
+
+def test_an_estimator_without_a_plan_is_refused(work, measured):
+    status, error = work("score", *SMALL, "--tune", "--estimator", "stock")
+    assert status == 2
+    assert "--estimator fast" in error
