@@ -116,15 +116,32 @@ def _png_stream(data: bytes) -> bytes | None:
 
 
 def _by_torchvision(data: bytes, header: Header) -> np.ndarray | None:
-    import torch
-    from torchvision.io import ImageReadMode, decode_jpeg
-
-    mode = ImageReadMode.GRAY if header.channels == 1 else ImageReadMode.RGB
+    decode = _jpeg_decoder()
+    if decode is None:
+        return None
     try:
-        pixels: np.ndarray = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode).numpy()
+        pixels = decode(data, header.channels)
     except RuntimeError:  # damaged: Pillow says how
         return None
     return pixels if pixels.shape == (header.channels, header.height, header.width) else None
+
+
+@lru_cache(maxsize=1)
+def _jpeg_decoder() -> Callable[[bytes, int], np.ndarray] | None:
+    """Return torchvision's decoder where it has one: since 0.29 it announces that it will lose it."""
+    import torch
+
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg
+    except ImportError:
+        return None
+
+    def decode(data: bytes, channels: int) -> np.ndarray:
+        mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
+        pixels: np.ndarray = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode).numpy()
+        return pixels
+
+    return decode
 
 
 def in_threads(function: Callable[[range], U], rows: range, size: int = _BATCH) -> list[U]:
