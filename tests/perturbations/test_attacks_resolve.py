@@ -17,7 +17,7 @@ from art.estimators.estimator import BaseEstimator
 from art_weakrobust import Spec, hookimpl
 from art_weakrobust.errors import AttackError, PluginError, UsageError
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.perturbations.attacks.catalogue import used
+from art_weakrobust.perturbations.attacks.settings import used
 from art_weakrobust.perturbations.resolve import attack_type, resolve_attacks, resolve_corruptions
 from art_weakrobust.perturbations.types import AttackType
 from art_weakrobust.plugins.manager import AttackFactory, Manager

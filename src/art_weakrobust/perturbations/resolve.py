@@ -18,7 +18,10 @@ from ..protocols import Estimator, StoredCorruption
 from ..results import PerturbationType
 from ..threat import ThreatModel, norm_key, norm_suffix, parse_norm
 from .attacks.binding import bind, describe
-from .attacks.catalogue import budget_of, name_of, row_of
+from .attacks.build import ours, step
+from .attacks.catalogue import name_of, row_of
+from .attacks.crafting import Crafting
+from .attacks.settings import budget_of
 from .types import AttackType, CorruptionType
 
 Budgets = Mapping[str, Any]
@@ -41,19 +44,32 @@ def resolve_attacks(
     An entry is a name (``pgd@2:max_iter=50:eps=0.5``), a factory ``estimator -> EvasionAttack`` (which gets the
     estimator alone), an attack class, a ready-made attack of the catalogue, or an :class:`AttackType`. The budget is
     what was written, otherwise ``eps`` or ``eps_l2`` by the norm. A class, or a partial of one, whose constructor takes
-    an ``eps`` that nobody wrote gets that budget handed: a constructor's default is nobody's budget.
+    an ``eps`` that nobody wrote gets that budget handed: a constructor's default is nobody's budget. A name that stands
+    for several attacks (``reva``) gives them all.
 
     :param attacks: a sequence, a mapping label -> entry, a comma-separated text, or None for none.
-    :param craft: training samples outside weak set, control and guard part, for attacks that need some.
+    :param craft: training samples outside weak set, control and guard part, for attacks that make one perturbation for
+        all; without them such an attack is an error once it is to run (:func:`check_craft` says so before).
     :raises UsageError: for two attacks of one name, or one without a budget.
     :raises AttackError: for an attack that cannot be built on the estimator.
     """
     offered = {"eps": eps, "eps_l2": eps_l2, "seed": seed, "batch_size": batch_size, "craft": craft}
     types = [
         attack_type(entry, estimator, label=label, manager=manager, offered=offered)
-        for label, entry in _labelled(attacks, "attacks")
+        for label, written in _labelled(attacks, "attacks")
+        for label, entry in _each(label, written, manager)
     ]
     return _distinct(types, "attacks")
+
+
+def check_craft(attacks: Iterable[AttackType]) -> None:
+    """Refuse attacks that make one perturbation for all where the run has no samples to craft it on.
+
+    :raises AttackError: naming the attack.
+    """
+    for kind in attacks:
+        if isinstance(kind.factory, Crafting):
+            kind.factory.refuse_without_samples(kind.name)
 
 
 def attack_type(
@@ -105,18 +121,29 @@ def resolve_corruptions(
 
 @dataclass(frozen=True)
 class Completed:
-    """An attack class, or a partial of one, with the budget that its user left to the run."""
+    """An attack class, or a partial of one, with what its user left to the run: budget, batch size, silence."""
 
     target: Callable[..., EvasionAttack]
-    budget: Mapping[str, float]
+    given: Mapping[str, Any]
 
     def __call__(self, estimator: Estimator) -> EvasionAttack:
         """Build the attack on ``estimator``."""
-        return self.target(estimator, **self.budget)
+        return self.target(estimator, **self.given)
 
     @property
     def __name__(self) -> str:
         return describe(self.target)
+
+
+def _each(label: str | None, entry: Any, manager: Manager) -> Iterator[tuple[str | None, Any]]:
+    """Yield the attacks that a name stands for, with their labels; anything else as it is."""
+    reference = Reference.parse(entry) if isinstance(entry, str) else None
+    if reference is None or not manager.find("attack", reference.name).spec.many:
+        yield label, entry
+        return
+    label = label or reference.label
+    for name in manager.make("attack", reference.name, written=reference.options):
+        yield None if label is None else f"{label}/{Reference.parse(name).name}", name
 
 
 def _named_attack(factory: AttackFactory, estimator: Estimator, label: str | None) -> AttackType:
@@ -129,8 +156,8 @@ def _named_attack(factory: AttackFactory, estimator: Estimator, label: str | Non
             f"attack {reference.name!r} was asked for L{norm_key(threat.norm)} and works in L{norm_key(norm)}: "
             f"write {reference.name}@{norm_key(norm)}"
         )
-    name = label or reference.label or f"{reference.name}-{norm_suffix(threat.norm)}"
-    return _made(name, factory, threat, built, factory.manager, reference.name)
+    name = label or reference.label or _in_norm(reference.name, threat.norm)
+    return _made(name, factory, threat, built, factory.manager, reference.name, factory.offered)
 
 
 def _handed_attack(
@@ -139,24 +166,36 @@ def _handed_attack(
     factory = entry if isinstance(entry, EvasionAttack) else _completed(entry, offered)
     built = bind(factory, estimator)
     norm, eps = budget_of(built)
-    norm = inf if norm is None else norm
-    name = label or f"{name_of(type(built))}-{norm_suffix(norm)}"
+    row = row_of(type(built))
+    if norm is None:
+        norm = row.norms[0] if row else inf
+    name = label or _in_norm(name_of(type(built)), norm)
     threat = ThreatModel(norm, _budget(norm, offered, name) if eps is None else eps)
-    return _made(name, functools.partial(bind, entry) if factory is entry else factory, threat, built, manager, None)
+    factory = functools.partial(bind, entry) if factory is entry else factory
+    return _made(name, factory, threat, built, manager, None, offered)
+
+
+def _in_norm(name: str, norm: float) -> str:
+    """Return the name of a type: ``pgd-l2``; a name that says its norm is left alone, as ``cw-l2`` is."""
+    suffix = f"-{norm_suffix(norm)}"
+    return name if name.endswith(suffix) else f"{name}{suffix}"
 
 
 def _completed(entry: Callable[..., EvasionAttack], offered: Budgets) -> Callable[..., EvasionAttack]:
     target, written = (entry.func, entry.keywords) if isinstance(entry, functools.partial) else (entry, {})
     if not (isinstance(target, type) and issubclass(target, EvasionAttack)):
         return entry
-    parameters = inspect.signature(target).parameters
-    if "eps" not in parameters or "eps" in written:
-        return entry
-    norm = parse_norm(written.get("norm", parameters["norm"].default if "norm" in parameters else inf))
-    eps = _budget(norm, offered, describe(target))
-    row = row_of(target)
-    steps = {} if row is None or row.step is None or "eps_step" in written else {"eps_step": (eps or 1.0) * row.step}
-    return Completed(entry, {"eps": eps, **steps})
+    parameters, row = inspect.signature(target).parameters, row_of(target)
+    given: dict[str, Any] = {} if row is None else dict(ours(target))
+    if row is not None and row.batch_size is not None and offered.get("batch_size"):
+        given["batch_size"] = int(offered["batch_size"])
+    if "eps" in parameters and "eps" not in written:
+        norm = parse_norm(written.get("norm", parameters["norm"].default if "norm" in parameters else inf))
+        given["eps"] = eps = _budget(norm, offered, describe(target))
+        if row is not None and row.step is not None:
+            given["eps_step"] = step(eps, row.step)
+    given = {name: value for name, value in given.items() if name not in written}
+    return Completed(entry, given) if given else entry
 
 
 def _budget(norm: float, offered: Budgets, name: str) -> float:
@@ -167,7 +206,13 @@ def _budget(norm: float, offered: Budgets, name: str) -> float:
 
 
 def _made(
-    name: str, factory: Any, threat: ThreatModel, built: EvasionAttack, manager: Manager | None, registered: str | None
+    name: str,
+    factory: Any,
+    threat: ThreatModel,
+    built: EvasionAttack,
+    manager: Manager | None,
+    registered: str | None,
+    offered: Budgets,
 ) -> AttackType:
     row = row_of(type(built))
     known = registered or (row.name if row else None)
@@ -180,6 +225,8 @@ def _made(
         eps=threat.eps,
         source=str(facts.get("source", "")),
     )
+    if row is not None and row.crafts:
+        factory = Crafting(factory, offered.get("craft"), int(offered.get("seed") or 0))
     return AttackType(info, factory, threat, few_step=bool(row and row.few_step))
 
 

@@ -111,12 +111,15 @@ class AttackFactory:
 
     @property
     def eps(self) -> float:
-        """The budget: what was written, otherwise ``eps`` or ``eps_l2`` of the run by the norm.
+        """The budget: what was written, otherwise the spec's own (``facts["eps"]``), otherwise the run's by the norm.
 
         :raises UsageError: for L1 without ``:eps=``, or where the run offers no such budget.
         """
         if "eps" in self.reference.options:
             return parse_eps(self.reference.options["eps"], f"attack {self.reference.name!r}: eps")
+        fact = self.manager.find("attack", self.reference.name).spec.facts.get("eps")
+        if fact is not None:
+            return parse_eps(fact, f"attack {self.reference.name!r}: eps")
         name = {"inf": "eps", "2": "eps_l2"}.get(norm_key(self.norm))
         if name is None or self.offered.get(name) is None:
             written = f"{self.reference.name}@{norm_key(self.norm)}"

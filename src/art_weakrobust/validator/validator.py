@@ -18,7 +18,7 @@ from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..estimators.shapes import check_clip_values
 from ..execution.serial import SerialMap
 from ..perturbations.attacks.binding import bind, describe
-from ..perturbations.attacks.catalogue import settings_of
+from ..perturbations.attacks.settings import settings_of
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..perturbations.types import AttackType
 from ..pipeline.context import check_model_on_data

@@ -1,23 +1,29 @@
 """An attack attacks the model it is judged on: factories are called with it, ready-made ART objects are rebound to it.
 
-Rebinding builds the object anew from what it holds (catalogue.py says how for each class), so that the user's own
-object stays as it was and the new one is what a fresh constructor call would give. What cannot be rebound is an error,
-never a silent transfer attack.
+Rebinding builds the object anew from what it holds, for every class of the catalogue, so that the user's own object
+stays as it was and the new one is what a fresh constructor call would give. What cannot be rebound is an error, never a
+silent transfer attack.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from art.attacks import EvasionAttack
+from art.estimators.estimator import BaseEstimator
 from art.exceptions import EstimatorError
 
 from ...errors import AttackError, UserError
 from ...estimators.judge import module_of
 from ...plugins.manager import AttackFactory
 from ...protocols import Estimator
-from .catalogue import row_of, used
+from .catalogue import row_of
+from .clones import refuse_loss, replace_clones
+from .repaired import REPAIRED
+from .rows.left_out import LEFT_OUT
+from .settings import used
 
 
 def bind(attack: EvasionAttack | Callable[[Estimator], EvasionAttack], estimator: Estimator) -> EvasionAttack:
@@ -31,6 +37,8 @@ def bind(attack: EvasionAttack | Callable[[Estimator], EvasionAttack], estimator
     name = describe(attack)
     try:
         bound = rebind(attack, estimator) if isinstance(attack, EvasionAttack) else attack(estimator)
+        if type(bound) in REPAIRED:
+            bound = rebind(bound, estimator)
     except UserError:
         raise
     except EstimatorError as error:
@@ -48,6 +56,9 @@ def bind(attack: EvasionAttack | Callable[[Estimator], EvasionAttack], estimator
         )
     if bound.targeted:
         raise AttackError(f"attack {name} is targeted, but y are the labels here: build it with targeted=False")
+    parts = _parts(bound, [])
+    refuse_loss(parts, estimator, name)
+    replace_clones(parts, estimator)
     return bound
 
 
@@ -61,8 +72,10 @@ def rebind(attack: EvasionAttack, estimator: Estimator) -> EvasionAttack:
     """
     row = row_of(type(attack))
     if row is None:
+        known = type(attack).__module__.startswith("art.attacks.") and LEFT_OUT.get(type(attack).__name__)
         raise AttackError(
-            f"a ready-made {type(attack).__name__} cannot be rebound to another estimator: hand in a factory, as in "
+            f"a ready-made {type(attack).__name__} cannot be rebound to another estimator"
+            f"{f' ({known})' if known else ''}: hand in a factory, as in "
             f"functools.partial({type(attack).__name__}, ...)"
         )
     holder = used(attack)
@@ -71,12 +84,28 @@ def rebind(attack: EvasionAttack, estimator: Estimator) -> EvasionAttack:
             f"a ready-made {type(attack).__name__} with random_eps=True overwrites its eps when it runs: "
             f"hand in a factory, as in functools.partial({type(attack).__name__}, eps=..., random_eps=True)"
         )
-    values = {name: getattr(holder, name) for name in row.arguments}
-    bound: EvasionAttack = type(attack)(**{row.estimator_argument: estimator}, **values)
-    later = {name: getattr(holder, name) for name in row.settings}
-    if later:
-        bound.set_params(**later)
+    names = [name for name in list(inspect.signature(type(attack)).parameters)[1:] if name not in _OF_ONE_RUN]
+    values = {name: getattr(holder, name) for name in names}
+    own = {name for name, value in values.items() if getattr(value, "__self__", None) is holder}  # Square's own loss
+    carried = {name: _carried(value, estimator) for name, value in values.items() if name not in own}
+    kind: Callable[..., EvasionAttack] = REPAIRED.get(type(attack), type(attack))
+    bound = kind(estimator, **carried)
+    if row.settings:
+        bound.set_params(**{name: getattr(holder, name) for name in row.settings})
     return bound
+
+
+_OF_ONE_RUN = ("summary_writer", "random_eps")
+"""Constructor arguments that are not carried over: a writer belongs to one run; a random budget is refused."""
+
+
+def _carried(value: Any, estimator: Estimator) -> Any:
+    """Return a constructor's argument for an attack on ``estimator``: an ensemble's parts and estimator go along."""
+    if isinstance(value, EvasionAttack):
+        return rebind(value, estimator)
+    if isinstance(value, list | tuple):
+        return type(value)(_carried(part, estimator) for part in value)
+    return estimator if isinstance(value, BaseEstimator) else value
 
 
 def describe(attack: Any) -> str:

@@ -1,35 +1,34 @@
-"""Registers the attacks that every run starts from."""
+"""Registers every attack of the catalogue, and the suites that stand for several."""
 
 from __future__ import annotations
 
 from ...plugins import Spec, hookimpl
+from .catalogue import ROWS
 
-_TARGET = "art_weakrobust.perturbations.attacks.catalogue"
+_HERE = "art_weakrobust.perturbations.attacks"
 
 
 @hookimpl
 def weakrobust_register_attacks() -> list[Spec]:
-    """Offer ART's FGM, BIM and PGD."""
+    """Offer ART's attacks, and ours."""
+    single = [
+        Spec(
+            row.name,
+            row.summary,
+            row.target or f"{_HERE}.build:BUILDERS.{row.attribute}",
+            needs=row.needs,
+            facts=row.facts,
+        )
+        for row in ROWS
+    ]
     return [
+        *single,
         Spec(
-            "fgm",
-            "Fast Gradient Method: one step of the whole budget",
-            f"{_TARGET}:fgm",
+            "reva",
+            "REVa's own six: BIM, FGSM, PGD, R+FGSM, UAP, MI-FGSM, as its reference code runs them",
+            f"{_HERE}.reva:suite",
             needs=("gradients",),
-            facts={"norm": "inf", "group": "gradient", "source": "https://arxiv.org/abs/1412.6572"},
-        ),
-        Spec(
-            "bim",
-            "Basic Iterative Method: 20 steps of eps/4 from the sample, Linf",
-            f"{_TARGET}:bim",
-            needs=("gradients",),
-            facts={"norm": "inf", "group": "gradient", "source": "https://arxiv.org/abs/1607.02533"},
-        ),
-        Spec(
-            "pgd",
-            "Projected Gradient Descent: 20 steps of eps/4, random start",
-            f"{_TARGET}:pgd",
-            needs=("gradients",),
-            facts={"norm": "inf", "group": "gradient", "source": "https://arxiv.org/abs/1706.06083"},
+            facts={"group": "suite", "cost": "medium", "source": "https://arxiv.org/abs/2509.19197"},
+            many=True,
         ),
     ]

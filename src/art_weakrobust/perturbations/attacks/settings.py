@@ -1,0 +1,48 @@
+"""What an attack object was set to: its budget, and all that decides what it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from art.attacks import EvasionAttack
+
+from ...errors import AttackError
+from ...threat import parse_eps, parse_norm
+
+
+def used(attack: EvasionAttack) -> EvasionAttack:
+    """Return the object whose values count: ART's dispatching attacks hold the one that runs in ``_attack``.
+
+    ``attack.eps = v`` on PGD or BIM changes the outer object alone and does nothing; ``set_params`` reaches both.
+    """
+    inner = getattr(attack, "_attack", None)
+    return inner if isinstance(inner, EvasionAttack) else attack
+
+
+def budget_of(attack: EvasionAttack) -> tuple[float | None, float | None]:
+    """Return norm and eps that an attack was set to, None for what it does not have.
+
+    :raises UsageError: for a norm other than 1, 2 and inf.
+    :raises AttackError: for an eps that is an array: a verdict needs one budget.
+    """
+    holder = used(attack)
+    norm, eps = getattr(holder, "norm", None), getattr(holder, "eps", None)
+    if isinstance(eps, np.ndarray) and eps.size != 1:
+        raise AttackError(f"{type(attack).__name__}: eps is an array of {eps.shape}; a verdict needs one number")
+    if isinstance(eps, np.ndarray):
+        eps = eps.item()
+    return None if norm is None else parse_norm(norm), None if eps is None else parse_eps(eps)
+
+
+def settings_of(attack: EvasionAttack) -> dict[str, Any]:
+    """Return what an attack was set to, as plain values: two of one class with the same settings do the same."""
+    holder = used(attack)
+    names = [name for name in attack.attack_params if name not in ("verbose", "summary_writer")]
+    return {"class": type(attack).__name__, **{name: _told(getattr(holder, name, None)) for name in names}}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if value is None or isinstance(value, bool | int | float | str) else type(value).__name__
