@@ -16,7 +16,8 @@ from art.estimators.estimator import BaseEstimator
 
 from art_weakrobust.errors import AttackError, ModelError
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.perturbations.attacks.judge import AttackResult, attack_samples
+from art_weakrobust.perturbations.attacks.judge import AttackResult
+from art_weakrobust.perturbations.attacks.runner import attack_samples
 from art_weakrobust.perturbations.types import AttackType
 from art_weakrobust.results import PerturbationType, Samples
 from art_weakrobust.testing.networks import linear

@@ -15,7 +15,8 @@ from art.attacks import EvasionAttack
 from ..errors import UsageError
 from ..estimators.plan import BATCH_SIZE
 from ..kernels.losses import margin, misprediction_score
-from ..perturbations.attacks.judge import OK, OVER_BUDGET, AttackResult, attack_samples, distance
+from ..perturbations.attacks.judge import OK, OVER_BUDGET, AttackResult, distance
+from ..perturbations.attacks.runner import attack_samples
 from ..perturbations.resolve import attack_type
 from ..perturbations.types import AttackType
 from ..protocols import Estimator

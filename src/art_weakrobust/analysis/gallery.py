@@ -12,7 +12,7 @@ import torch
 from ..estimators.judge import exact_float32
 from ..estimators.plan import BATCH_SIZE
 from ..kernels.neighborhood import neighbors
-from ..perturbations.attacks.judge import attack_samples
+from ..perturbations.attacks.runner import attack_samples
 from ..perturbations.types import AttackType
 from ..protocols import Dataset, Estimator
 from ..results import SAMPLES, Samples, Scores, Table, WeakSet, column, conform

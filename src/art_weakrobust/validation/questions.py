@@ -14,7 +14,8 @@ from ..errors import UserError
 from ..estimators.judge import judge_logits
 from ..kernels.keyed import derive
 from ..kernels.neighborhood import neighbors
-from ..perturbations.attacks.judge import MISCLASSIFIED, attack_samples, distance, error_status, verdicts
+from ..perturbations.attacks.judge import MISCLASSIFIED, distance, error_status, verdicts
+from ..perturbations.attacks.runner import attack_samples
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Estimator
 from ..results import VALIDATION, Samples, Table, conform, merge

@@ -1,0 +1,216 @@
+"""Early stopping for ART's gradient attacks, their own loops unmodified: a sample that is fooled costs nothing more.
+
+The forward pass of a gradient already tells who is fooled at the point where the gradient is taken. Those samples stay
+at that very point, and the gradient of the others alone is computed from then on. That is sound where a step depends on
+the current point alone; an attack with memory runs unchanged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import ceil, inf
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks import EvasionAttack
+from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentNumpy, ProjectedGradientDescentPyTorch
+from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_numpy import (
+    ProjectedGradientDescentCommon,
+)
+from torch import Tensor
+
+from ...errors import UsageError
+from ...estimators.judge import exact_float32, judge_logits
+from ...estimators.labels import is_index
+from ...estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
+from ...kernels.losses import margin
+from ...kernels.norms import project
+from .catalogue import row_of
+from .settings import used
+
+logger = logging.getLogger(__name__)
+
+DOUBT = 1e-4
+"""The search may run on a folded copy of the model: a margin within this is the judge's to decide."""
+
+_LOOPS = (FastGradientMethod, ProjectedGradientDescentNumpy, ProjectedGradientDescentPyTorch)
+
+
+@contextmanager
+def early_stopping(attack: EvasionAttack, *, precision: str = "float32") -> Iterator[EvasionAttack]:
+    """Let ``attack.generate(x, y)`` spend nothing more on samples that are already fooled.
+
+    ``y`` says what fooled means: another class than the label, or, for a targeted attack, the target. A fooled sample
+    is returned as it was when it was found, so that perturbations are smaller than without early stopping, and a
+    verdict is never milder. FGM, BIM and PGD without decay stop early, on a ``PyTorchClassifier`` of ART's or ours; any
+    other attack runs unchanged, and a log line says why.
+
+    :param attack: it is altered inside the block, and as before after it; one thread may use it meanwhile.
+    :param precision: ``"float32"``, or what gradients are computed in: ``"bfloat16"`` or ``"auto"``, faster where the
+        hardware has it. Whoever the search then holds for fooled is asked of the judge, in float32 and the unfolded
+        model, and attacked further where the judge disagrees.
+    :raises UsageError: for another precision.
+    """
+    if precision not in ("float32", "bfloat16", "auto"):
+        raise UsageError(f"precision {precision!r} is not known; use 'float32', 'bfloat16' or 'auto'")
+    reason = why_not(attack)
+    if reason is not None:
+        logger.info("early stopping: %s runs unchanged: %s", type(attack).__name__, reason)
+        yield attack
+        return
+    holder: Any = used(attack)
+    replaced = _Stopping(holder, precision).replacements()
+    before = {name: vars(holder)[name] for name in replaced if name in vars(holder)}
+    vars(holder).update(replaced)
+    try:
+        yield attack
+    finally:
+        for name in replaced:
+            del vars(holder)[name]
+        vars(holder).update(before)
+
+
+def why_not(attack: EvasionAttack) -> str | None:
+    """Return why an attack cannot stop early, None where it can."""
+    holder: Any = used(attack)
+    row = row_of(type(attack))
+    if row is None or not row.memoryless or type(holder) not in _LOOPS:
+        return "not known to be memoryless"
+    if getattr(holder, "decay", None) is not None:
+        return f"decay={holder.decay} gives it a memory"
+    if getattr(holder, "minimal", False):
+        return "minimal=True stops by itself"
+    if holder.summary_writer is not None:
+        return "its summary writer wants to see every gradient"
+    if not answers_as_its_module(holder.estimator):
+        return f"a {type(holder.estimator).__name__} does not show the outputs of its gradient passes"
+    return None
+
+
+class _Stopping:
+    """Who of the batch at hand is fooled, and where; stands between ART's loop and its estimator.
+
+    :param attack: the object that runs the loop.
+    """
+
+    def __init__(self, attack: Any, precision: str) -> None:
+        self.attack, self.estimator, self.precision = attack, attack.estimator, precision
+        self.iterates = isinstance(attack, ProjectedGradientDescentCommon)
+        self.search = FastPyTorchClassifier.sharing(self.estimator)
+        self.fooled = torch.empty(0, dtype=torch.bool)
+        self.points = torch.empty(0)
+        self.batch: int | None = None
+        self.row = 0
+        self.steps_left = inf
+
+    def replacements(self) -> dict[str, Any]:
+        """Return what takes the place of the attack's own attributes: attribute -> value."""
+        view: Any = object.__new__(type(self.estimator))
+        vars(view).update(vars(self.estimator), loss_gradient=self._gradient, predict=self._predict)
+        replaced = {"_estimator": view, "generate": self._generate(self.attack.generate)}
+        if isinstance(self.attack, ProjectedGradientDescentPyTorch):
+            step, projection = self.attack._compute_pytorch, self.attack._projection
+            return {**replaced, "_compute_pytorch": self._step(step), "_projection": _projection(projection)}
+        return {**replaced, "_compute": self._step(self.attack._compute)}
+
+    def _generate(self, original: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def generate(x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
+            self.batch, self.steps_left = None, inf
+            quiet = not logging.getLogger(type(self.attack).__module__).isEnabledFor(logging.INFO)
+            if quiet and self.iterates and self.attack.num_random_init <= 1:
+                self.steps_left = ceil(len(x) / self.attack.batch_size) * self.attack.max_iter
+            with exact_float32():
+                return original(x=x, y=y, **kwargs)
+
+        return generate
+
+    def _step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ART's step of a batch that leaves those who are fooled at the point where they were found."""
+
+        def step(x: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.attack._i_max_iter == 0:
+                self._open(x)
+            self.row = 0
+            moved = original(x, *args, **kwargs)
+            self.steps_left -= 1
+            fooled = self.fooled if isinstance(moved, Tensor) else self.fooled.cpu().numpy()
+            moved[fooled] = self.points[self.fooled] if isinstance(moved, Tensor) else self._found()
+            return moved
+
+        return step
+
+    def _found(self) -> np.ndarray:
+        return self.points[self.fooled].cpu().numpy()
+
+    def _open(self, x: Any) -> None:
+        """Begin a batch; at another random start of the same batch those fooled before stay so."""
+        if self.iterates and self.attack._batch_id == self.batch:
+            return
+        self.batch = self.attack._batch_id
+        self.points = torch.empty(x.shape, dtype=torch.float32, device=self.search.device)
+        self.fooled = torch.zeros(len(x), dtype=torch.bool, device=self.search.device)
+
+    def _gradient(self, x: Any, y: Any, **_kwargs: Any) -> Any:
+        """Return the loss gradient as ART's estimator does, zero and not computed where a sample is fooled."""
+        device = self.search.device
+        images = torch.as_tensor(x, dtype=torch.float32, device=device)
+        labels = torch.as_tensor(y, device=device)
+        rows = slice(self.row, self.row + len(images))
+        self.row = rows.stop
+        gradient = torch.zeros_like(images)
+        standing = (~self.fooled[rows]).nonzero().squeeze(1)
+        if len(standing):
+            images, labels = images[standing], labels[standing]
+            part, logits = _gradient_and_logits(self.search, images, labels, self.precision)
+            fooled = self._judged(logits, labels, images)
+            part[fooled] = 0.0
+            gradient[standing] = part
+            self.points[rows][standing[fooled]] = images[fooled]
+            self.fooled[rows][standing[fooled]] = True
+        return gradient if isinstance(x, Tensor) else gradient.cpu().numpy()
+
+    def _judged(self, logits: Tensor, y: Tensor, images: Tensor) -> Tensor:
+        """Return who is fooled, bool (n,): by the search where it is sure, otherwise by the judge."""
+        if logits.shape[1] < 2:
+            return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+        label = y.reshape(-1).long() if is_index(y) else y.argmax(1)
+        targeted = bool(self.attack.targeted)
+        distance = margin(logits, label).abs()
+        fooled = ((logits.argmax(1) == label) == targeted) & distance.isfinite()
+        unsure = fooled & (distance <= (DOUBT if self.precision == "float32" else inf))
+        if unsure.any():
+            judged = torch.from_numpy(judge_logits(self.estimator, images[unsure].cpu().numpy())).to(logits)
+            fooled[unsure] = (judged.argmax(1) == label[unsure]) == targeted
+        return fooled
+
+    def _predict(self, x: np.ndarray, batch_size: int = 128, **kwargs: Any) -> np.ndarray:
+        """Return the estimator's predictions, but for those that only a log line which nobody reads is made of."""
+        if self.steps_left <= 0:
+            return np.zeros((len(x), self.estimator.nb_classes), dtype=np.float32)
+        return np.asarray(self.estimator.predict(x, batch_size=batch_size, **kwargs))
+
+
+def _projection(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return ART's projection of PGD's tensors without its float64 copies of eps, where that gives the same."""
+
+    def projection(values: Tensor, eps: Any, norm_p: Any, **kwargs: Any) -> Tensor:
+        norm = inf if norm_p == "inf" else float(norm_p)
+        if norm in (2.0, inf) and isinstance(eps, int | float):
+            return project(values, norm, eps)
+        return original(values, eps, norm_p, **kwargs)
+
+    return projection
+
+
+def _gradient_and_logits(search: FastPyTorchClassifier, x: Tensor, y: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+    """Return each sample's loss gradient, and the logits of the same forward pass."""
+    seen: list[Tensor] = []
+    hook = search._model.register_forward_hook(lambda _module, _inputs, outputs: seen.append(outputs[-1].detach()))
+    try:
+        gradient = search.loss_gradient_tensor(x, y)
+    finally:
+        hook.remove()
+    return gradient, seen[-1]
