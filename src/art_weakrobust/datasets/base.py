@@ -55,6 +55,10 @@ class ImageDataset(ABC):
         """Return all labels, int64 (n,); no image is decoded."""
         return self._labels.copy()
 
+    def paths(self) -> tuple[str, ...] | None:
+        """Return where every sample comes from, in the order of the ids, or None; no image is decoded."""
+        return self._paths(np.arange(len(self)))
+
     def take(self, ids: np.ndarray) -> Samples:
         """Return the samples of these ids, in this order, as one batch in memory: x float32 (n, c, h, w) in [0, 1].
 

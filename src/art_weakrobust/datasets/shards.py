@@ -20,6 +20,9 @@ from .downloads import mistaken_for
 CACHE_BYTES = 256 * 2**20
 """Encoded row groups kept for random access: all of CIFAR, a small part of ImageNet."""
 
+_RECENT = 3
+"""Row groups that are kept while batches go through them in order; a batch that touches as many is a random one."""
+
 _SPLITS = {
     "train": ("train",),
     "validation": ("validation", "valid", "val"),
@@ -107,6 +110,7 @@ class Shards:
         self._groups = [(f, g) for f, meta in enumerate(self._metadata) for g in range(meta.num_row_groups)]
         rows = [self._metadata[f].row_group(g).num_rows for f, g in self._groups]
         self._ends = np.cumsum(rows, dtype=np.int64)
+        self._recent: OrderedDict[tuple[int, str], pa.ChunkedArray] = OrderedDict()
         self._cache: OrderedDict[tuple[int, str], pa.ChunkedArray] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._lock = Lock()
@@ -132,10 +136,12 @@ class Shards:
     def rows(self, ids: np.ndarray, name: str) -> Iterator[tuple[np.ndarray, pa.ChunkedArray]]:
         """Yield, a row group at a time, the positions in ``ids`` of its rows, and their values of a column."""
         group_of = np.searchsorted(self._ends, ids, side="right")
-        for number in np.unique(group_of):
+        numbers = np.unique(group_of)
+        for number in numbers:
             positions = np.flatnonzero(group_of == number)
             start = self._ends[number - 1] if number else 0
-            yield positions, pc.take(self._cached(int(number), name), pa.array(ids[positions] - start))
+            column = self._cached(int(number), name, scan=len(numbers) < _RECENT)
+            yield positions, pc.take(column, pa.array(ids[positions] - start))
 
     def facts(self) -> list[bytes | str]:
         """Return what tells one set of files from another at little cost: names, sizes, row counts, footers."""
@@ -147,20 +153,32 @@ class Shards:
                 parts += [f"{file.name} {size} {meta.num_rows}", opened.read(meta.serialized_size)]
         return parts
 
-    def _cached(self, number: int, name: str) -> pa.ChunkedArray:
+    def _cached(self, number: int, name: str, scan: bool) -> pa.ChunkedArray:
+        """Return a column of a row group; what a scan reads is not kept for long, since it will not come back to it."""
         key = (number, name)
         with self._lock:  # also while reading: two threads of one batch want the same row group
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-            column = self._cache[key] = self._read(number, name)
+            column = self._cache.pop(key, None)
+            if column is None:
+                column = self._recent.pop(key, None)
+            elif scan:
+                self._cache[key] = column
+                return column
+            if column is None:
+                column = self._read(number, name)
+            if scan:
+                self._recent[key] = column
+                while len(self._recent) > _RECENT:
+                    self._recent.popitem(last=False)
+                    pa.default_memory_pool().release_unused()  # mimalloc would keep some for each thread
+                return column
+            self._cache[key] = column
             while len(self._cache) > 1 and sum(kept.nbytes for kept in self._cache.values()) > self._cache_bytes:
                 self._cache.popitem(last=False)
             return column
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the cache and its lock, which stay in this process."""
-        return {**vars(self), "_cache": OrderedDict(), "_lock": None}
+        return {**vars(self), "_recent": OrderedDict(), "_cache": OrderedDict(), "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take everything back, with a lock of its own."""
