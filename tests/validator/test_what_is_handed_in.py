@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from art.attacks.evasion import DeepFool, FastGradientMethod, ProjectedGradientDescent
+from art.attacks.evasion import DeepFool, FastGradientMethod, ProjectedGradientDescent, SpatialTransformation
 from art.estimators.classification import BlackBoxClassifierNeuralNetwork
 
 from art_weakrobust import WeakRobustTrainer
@@ -152,8 +152,8 @@ def test_wrong_names_and_values_are_told(validator, arrays, options, error, said
 
 
 def test_a_ready_made_attack_that_cannot_be_rebound_is_refused(validator, classifier, arrays):
-    with pytest.raises(AttackError, match=r"ready-made DeepFool cannot be rebound.*functools.partial"):
-        kinds(validator, arrays, attacks=[DeepFool(classifier(), verbose=False)], corruptions=[])
+    with pytest.raises(AttackError, match=r"ready-made SpatialTransformation cannot be rebound.*functools.partial"):
+        kinds(validator, arrays, attacks=[SpatialTransformation(classifier(), verbose=False)], corruptions=[])
 
 
 def test_any_attack_comes_as_a_factory(validator, arrays):

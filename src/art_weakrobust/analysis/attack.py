@@ -17,9 +17,9 @@ from ..estimators.plan import BATCH_SIZE
 from ..kernels.losses import margin, misprediction_score
 from ..perturbations.attacks.judge import OK, OVER_BUDGET, AttackResult, distance
 from ..perturbations.attacks.runner import attack_samples
-from ..perturbations.resolve import attack_type
+from ..perturbations.resolve import attack_type, check_craft
 from ..perturbations.types import AttackType
-from ..protocols import Estimator
+from ..protocols import Dataset, Estimator
 from ..results import Samples, Table
 from ..threat import parse_norm
 from .outputs import check_labels, in_logits, is_decision
@@ -33,6 +33,7 @@ def attack(
     norm: float | str | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    craft: Dataset | None = None,
 ) -> ChunkScorer:
     """Return the scorer ``attack``: the misprediction score of the verified adversarial, 0 where none was found.
 
@@ -43,11 +44,12 @@ def attack(
     :param norm: 1, 2 or ``inf``, for an attack class alone; elsewhere the attack's own counts, as in ``pgd@2``.
     :param seed: of attacks that draw.
     :param batch_size: of the judge's forward passes.
+    :param craft: samples that are not scored, for attacks that make one perturbation for all.
     :raises UsageError: for a norm beside something that is no class, or a batch size below 1.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise UsageError(f"batch_size {batch_size!r} has to be a whole number from 1")
-    offered = {"eps": eps, "eps_l2": eps_l2, "seed": seed, "batch_size": batch_size}
+    offered = {"eps": eps, "eps_l2": eps_l2, "seed": seed, "batch_size": batch_size, "craft": craft}
     entry = attack if norm is None else _in_norm(attack, parse_norm(norm))
     return ChunkScorer("attack", functools.partial(_build, entry, offered))
 
@@ -64,6 +66,7 @@ def _in_norm(entry: Any, norm: float) -> Any:
 
 def _build(entry: Any, offered: Mapping[str, Any], estimator: Estimator) -> Attacked:
     kind = attack_type(entry, estimator, offered=offered)
+    check_craft([kind])
     return Attacked(attack=kind, seed=int(offered["seed"]), batch_size=int(offered["batch_size"]))
 
 

@@ -23,7 +23,7 @@ def weakrobust_register_scorers() -> list[Spec]:
             "misprediction score of the adversarial that an evasion attack finds: attack:attack=pgd",
             "art_weakrobust.analysis.attack:attack",
             needs=("decisions", "labels"),
-            options=("attack", "eps", "eps_l2", "norm", "seed", "batch_size"),
+            options=("attack", "eps", "eps_l2", "norm", "seed", "batch_size", "craft"),
             facts={"source": _PAPER, "score": "of the verified adversarial, 0 where none was found"},
         ),
     ]

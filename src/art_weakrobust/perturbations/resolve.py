@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -16,11 +15,11 @@ from ..plugins.manager import AttackFactory, Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Estimator, StoredCorruption
 from ..results import PerturbationType
-from ..threat import ThreatModel, norm_key, norm_suffix, parse_norm
+from ..threat import ThreatModel, norm_key, norm_suffix
 from .attacks.binding import bind, describe
-from .attacks.build import ours, step
 from .attacks.catalogue import name_of, row_of
 from .attacks.crafting import Crafting
+from .attacks.handed import completed, default_budget
 from .attacks.settings import budget_of
 from .types import AttackType, CorruptionType
 
@@ -119,22 +118,6 @@ def resolve_corruptions(
     return _distinct(types, "corruptions")
 
 
-@dataclass(frozen=True)
-class Completed:
-    """An attack class, or a partial of one, with what its user left to the run: budget, batch size, silence."""
-
-    target: Callable[..., EvasionAttack]
-    given: Mapping[str, Any]
-
-    def __call__(self, estimator: Estimator) -> EvasionAttack:
-        """Build the attack on ``estimator``."""
-        return self.target(estimator, **self.given)
-
-    @property
-    def __name__(self) -> str:
-        return describe(self.target)
-
-
 def _each(label: str | None, entry: Any, manager: Manager) -> Iterator[tuple[str | None, Any]]:
     """Yield the attacks that a name stands for, with their labels; anything else as it is."""
     reference = Reference.parse(entry) if isinstance(entry, str) else None
@@ -163,14 +146,14 @@ def _named_attack(factory: AttackFactory, estimator: Estimator, label: str | Non
 def _handed_attack(
     entry: Any, estimator: Estimator, label: str | None, manager: Manager | None, offered: Budgets
 ) -> AttackType:
-    factory = entry if isinstance(entry, EvasionAttack) else _completed(entry, offered)
+    factory = entry if isinstance(entry, EvasionAttack) else completed(entry, offered)
     built = bind(factory, estimator)
     norm, eps = budget_of(built)
     row = row_of(type(built))
     if norm is None:
         norm = row.norms[0] if row else inf
     name = label or _in_norm(name_of(type(built)), norm)
-    threat = ThreatModel(norm, _budget(norm, offered, name) if eps is None else eps)
+    threat = ThreatModel(norm, default_budget(norm, offered, name) if eps is None else eps)
     factory = functools.partial(bind, entry) if factory is entry else factory
     return _made(name, factory, threat, built, manager, None, offered)
 
@@ -179,30 +162,6 @@ def _in_norm(name: str, norm: float) -> str:
     """Return the name of a type: ``pgd-l2``; a name that says its norm is left alone, as ``cw-l2`` is."""
     suffix = f"-{norm_suffix(norm)}"
     return name if name.endswith(suffix) else f"{name}{suffix}"
-
-
-def _completed(entry: Callable[..., EvasionAttack], offered: Budgets) -> Callable[..., EvasionAttack]:
-    target, written = (entry.func, entry.keywords) if isinstance(entry, functools.partial) else (entry, {})
-    if not (isinstance(target, type) and issubclass(target, EvasionAttack)):
-        return entry
-    parameters, row = inspect.signature(target).parameters, row_of(target)
-    given: dict[str, Any] = {} if row is None else dict(ours(target))
-    if row is not None and row.batch_size is not None and offered.get("batch_size"):
-        given["batch_size"] = int(offered["batch_size"])
-    if "eps" in parameters and "eps" not in written:
-        norm = parse_norm(written.get("norm", parameters["norm"].default if "norm" in parameters else inf))
-        given["eps"] = eps = _budget(norm, offered, describe(target))
-        if row is not None and row.step is not None:
-            given["eps_step"] = step(eps, row.step)
-    given = {name: value for name, value in given.items() if name not in written}
-    return Completed(entry, given) if given else entry
-
-
-def _budget(norm: float, offered: Budgets, name: str) -> float:
-    key = {"inf": "eps", "2": "eps_l2"}.get(norm_key(norm))
-    if key is None or offered.get(key) is None:
-        raise UsageError(f"attack {name!r} has no budget in L{norm_key(norm)}: write its eps")
-    return ThreatModel(norm, offered[key]).eps
 
 
 def _made(

@@ -91,8 +91,13 @@ class Context:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """The scorer, with the options that were written behind its name."""
-        scorer: Scorer = self.make("scorer", self.options.scorer)
+        """The scorer, with the options that were written behind its name.
+
+        All of :attr:`train` is scored, so that an attack that crafts does it on what ``--limit`` leaves of the split.
+        """
+        left = np.setdiff1d(ids_of(self.whole), self.train_ids)
+        craft = Subset(self.whole, left) if len(left) else None
+        scorer: Scorer = self.make("scorer", self.options.scorer, craft=craft)
         return scorer
 
     @cached_property

@@ -31,7 +31,7 @@ from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
 from .shown import gallery
-from .street import choose, score, sets_of, why_empty
+from .street import choose, craft_of, score, sets_of, why_empty
 
 TURNING = "being turned"
 """The clean budget that the manifest holds while the dial moves: the weights may be of either point."""
@@ -233,7 +233,8 @@ class Street:
     def _validate(self, estimator: Estimator, weak_set: WeakSet, phase: str) -> Validation:
         train, (test_ids, _) = self.context.train, self.context.test_parts
         sets = sets_of(weak_set, train, self.context.test, test_ids, tune=phase == "before")
-        validator = self.context.make("validator", self.options.validator, estimator)
+        craft = craft_of(train, weak_set)  # the guard part is of the test split
+        validator = self.context.make("validator", self.options.validator, estimator, craft=craft)
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
 

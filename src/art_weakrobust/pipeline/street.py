@@ -9,6 +9,7 @@ import numpy as np
 
 from ..analysis.complete import complete
 from ..datasets.base import ids_of
+from ..datasets.subset import Subset
 from ..protocols import Dataset, Estimator, Map, Scorer
 from ..results import Scores, WeakSet, column
 from ..selection import select
@@ -34,6 +35,16 @@ def choose(scores: Scores, options: Mapping[str, Any], seed: int) -> WeakSet:
     if chosen.get("top_k") is not None or chosen.get("threshold") is not None:
         chosen["fraction"] = None
     return select(scores, **chosen, seed=seed)
+
+
+def craft_of(train: Dataset, weak_set: WeakSet) -> Dataset | None:
+    """Return the training samples outside weak set and control, for attacks that make one perturbation for all.
+
+    :param train: the samples that the weak set was chosen from.
+    """
+    whole = train.data if isinstance(train, Subset) else train
+    left = np.setdiff1d(ids_of(train), column(weak_set.table, "index").astype(np.int64))
+    return Subset(whole, left) if len(left) else None
 
 
 def why_empty(scores: Scores) -> str:

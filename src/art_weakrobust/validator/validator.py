@@ -18,13 +18,14 @@ from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..estimators.shapes import check_clip_values
 from ..execution.serial import SerialMap
 from ..perturbations.attacks.binding import bind, describe
+from ..perturbations.attacks.crafting import crafter
 from ..perturbations.attacks.settings import settings_of
-from ..perturbations.resolve import resolve_attacks, resolve_corruptions
+from ..perturbations.resolve import check_craft, resolve_attacks, resolve_corruptions
 from ..perturbations.types import AttackType
 from ..pipeline.context import check_model_on_data
 from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from ..pipeline.shown import gallery
-from ..pipeline.street import choose, score, sets_of
+from ..pipeline.street import choose, craft_of, score, sets_of
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_list
 from ..protocols import Dataset, Estimator, Map, Scorer
@@ -66,6 +67,8 @@ class WeakRobustValidator(Evaluation):
     :param quantise: round neighbors to 8 bits.
     :param include_misclassified: score samples that are wrong when clean as well.
     :param batch_size: images in one forward pass.
+    :param craft: samples, ``(x, y)`` or a ``Dataset``, that are judged nowhere, for attacks that make one perturbation
+        for all, such as ``uap``; by default :meth:`evaluate` takes training samples outside weak set and control.
     :param plugins: modules or objects with hooks, or a manager.
     :param verbose: show progress.
     :raises UsageError: for clip values other than (0, 1), and values out of range.
@@ -93,6 +96,7 @@ class WeakRobustValidator(Evaluation):
         quantise: bool = False,
         include_misclassified: bool = False,
         batch_size: int = 128,
+        craft: Dataset | tuple[np.ndarray, np.ndarray] | None = None,
         plugins: Manager | Iterable[Any] = (),
         verbose: bool = True,
     ) -> None:
@@ -100,6 +104,7 @@ class WeakRobustValidator(Evaluation):
         self.radius, self.radius_norm = parse_eps(radius, "radius"), parse_norm(radius_norm)
         self.eps, self.eps_l2 = parse_eps(eps), parse_eps(eps_l2, "eps_l2")
         self.neighbors, self.seed, self.batch_size, self.verbose = int(neighbors), int(seed), int(batch_size), verbose
+        self.craft = as_dataset(*craft, name="craft") if isinstance(craft, tuple) else craft
         self.attacks, self.corruptions = _kept(attacks), _kept(corruptions)
         self.severities, self.scorer = tuple(severities), scorer
         self.quantise, self.include_misclassified = quantise, include_misclassified
@@ -143,7 +148,8 @@ class WeakRobustValidator(Evaluation):
                 scores = score(scorer, estimator, train, over(), name=self._scorer_name())
                 weak_set = choose(scores, self.selection, self.seed)
         with self._over() as over:
-            validation = self.validate(estimator, sets_of(weak_set, train, test, tune=phase == "before"), over(phase))
+            sets, craft = sets_of(weak_set, train, test, tune=phase == "before"), craft_of(train, weak_set)
+            validation = self._validated(estimator, sets, over(phase), self.craft or craft)
         if scores is not None:
             shown: Table | None = gallery(scores, weak_set, scorer, estimator, train)
             self._shown = (weak_set, shown)
@@ -165,11 +171,18 @@ class WeakRobustValidator(Evaluation):
         :param sets: name of the set -> data set and int64 sample ids.
         :param over: runs the chunks.
         """
+        return self._validated(estimator, sets, over, self.craft)
+
+    def _validated(
+        self, estimator: Estimator, sets: Mapping[str, tuple[Dataset, np.ndarray]], over: Map, craft: Dataset | None
+    ) -> Validation:
+        attacks = self._attacks(estimator, craft)
+        check_craft(attacks)
         return validate(
             estimator,
             sets,
             over,
-            attacks=self._attacks(estimator),
+            attacks=attacks,
             corruptions=resolve_corruptions(self.corruptions, self.manager),
             severities=self.severities,
             radius=self.radius,
@@ -178,7 +191,7 @@ class WeakRobustValidator(Evaluation):
             batch_size=self.batch_size,
         )
 
-    def _attacks(self, estimator: Estimator) -> list[AttackType]:
+    def _attacks(self, estimator: Estimator, craft: Dataset | None = None) -> list[AttackType]:
         return resolve_attacks(
             self.attacks,
             self.manager,
@@ -187,11 +200,12 @@ class WeakRobustValidator(Evaluation):
             eps_l2=self.eps_l2,
             seed=self.seed,
             batch_size=self.batch_size,
+            craft=craft,
         )
 
     def _settings(self, estimator: Estimator) -> dict[str, dict[str, Any]]:
         """Return type -> what it runs with, so that before and after can be held to the same perturbations."""
-        attacks = {kind.name: settings_of(bind(kind.factory, estimator)) for kind in self._attacks(estimator)}
+        attacks = {kind.name: settings_of(bind(crafter(kind.factory), estimator)) for kind in self._attacks(estimator)}
         corruptions = {
             kind.name: {"function": describe(kind.corruption), "severities": sorted(set(self.severities))}
             for kind in resolve_corruptions(self.corruptions, self.manager)
@@ -204,6 +218,7 @@ class WeakRobustValidator(Evaluation):
         reference = Reference.parse(self.scorer)
         offered = {**self._neighborhood(), "eps": self.eps, "eps_l2": self.eps_l2, "batch_size": self.batch_size}
         offered |= {"neighbors": self.neighbors, "include_misclassified": self.include_misclassified}
+        offered |= {"craft": self.craft}
         made: Scorer = self.manager.make("scorer", reference.name, written=reference.options, offered=offered)
         return made
 

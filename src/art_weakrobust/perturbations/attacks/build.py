@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from art.attacks import EvasionAttack, evasion
 
-from ...errors import UsageError
+from ...errors import AttackError, UsageError
 from ...protocols import Estimator
 from ...threat import norm_key, parse_norm
 from .catalogue import ROWS
@@ -29,11 +29,16 @@ EPS, BATCH_SIZE = 2 / 255, 256
 _SET = ("targeted", "verbose", "summary_writer", "estimator_orig", "random_eps")
 """Arguments that are no options: ``y`` are labels, the run shows the progress, and a verdict needs one budget."""
 
+_OWN = (RandomisedFGSM, AdamUniversal)
+
 
 def kind_of(row: Row) -> type[EvasionAttack]:
-    """Return the class of a row, or the subclass that we build in its place."""
-    ours = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in (RandomisedFGSM, AdamUniversal)}
-    kind: type[EvasionAttack] = ours.get(row.kind) or getattr(evasion, row.kind)
+    """Return the class of a row, or the subclass that we build in its place.
+
+    ART exports Brendel-Bethge where numba is installed alone; without it the row stands for a class that is refused.
+    """
+    own: dict[str, type[EvasionAttack]] = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in _OWN}
+    kind = own.get(row.kind, getattr(evasion, row.kind, EvasionAttack))
     return REPAIRED.get(kind, kind)
 
 
@@ -62,7 +67,9 @@ class Builder:
 
         :param options: as the signature has them; ``norm`` and ``eps`` are the budget that it will be judged against.
         :raises UsageError: for a norm in which the attack does not work, or a number of steps that is none.
+        :raises AttackError: where a package that ART needs for it is not installed.
         """
+        _refuse_without(self.row)
         bound = self.__signature__.bind(estimator, **options)
         bound.apply_defaults()
         chosen = {name: value for name, value in bound.arguments.items() if name != "estimator"}
@@ -93,6 +100,15 @@ def ours(kind: type[EvasionAttack]) -> Mapping[str, bool]:
 def step(eps: float, share: float) -> float:
     """Return the size of a step; ART asks for one above zero, also where the budget is zero."""
     return max(eps * share, float(np.finfo(np.float32).tiny))
+
+
+def _refuse_without(row: Row) -> None:
+    if not row.package:
+        return
+    try:
+        __import__(row.package)
+    except ImportError as error:
+        raise AttackError(f"attack {row.name!r} needs the package {row.package}: pip install {row.package}") from error
 
 
 def _norm(row: Row, norm: float | str) -> float:

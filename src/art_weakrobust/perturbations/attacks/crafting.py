@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from art.attacks import EvasionAttack
 
-from ...datasets.base import digest, ids_of
+from ...datasets.base import ids_of
 from ...errors import AttackError
-from ...estimators.judge import module_of
 from ...kernels.keyed import derive
 from ...protocols import Dataset, Estimator
 from .binding import bind
+from .fingerprint import weights_digest
 from .randomness import seeded
 from .repaired import silenced
 
@@ -73,7 +73,7 @@ class Crafting:
         :raises AttackError: where there are no samples to craft on.
         """
         attack = bind(self.factory, estimator)
-        state = _state(estimator)
+        state = weights_digest(estimator)
         noise = self._made.get(state) if state else None
         if noise is None:
             noise = self._crafted(attack)
@@ -105,6 +105,11 @@ class Crafting:
         return np.asarray(attack.noise, np.float32)  # type: ignore[attr-defined]
 
 
+def crafter(factory: Any) -> Any:
+    """Return the factory of the attack that does the work: what :class:`Crafting` holds, anything else as it is."""
+    return factory.factory if isinstance(factory, Crafting) else factory
+
+
 @contextmanager
 def _uncounted(estimator: Any) -> Iterator[None]:
     """Leave an estimator's counters as they are: queries are those about a sample, whichever chunk came first."""
@@ -114,12 +119,3 @@ def _uncounted(estimator: Any) -> Iterator[None]:
     finally:
         for name, value in counted.items():
             setattr(estimator, name, value)
-
-
-def _state(estimator: Estimator) -> str:
-    """Return a digest of a model's parameters and buffers; empty for a black box, which may change unseen."""
-    module = module_of(estimator)
-    if module is None:
-        return ""
-    tensors = [tensor.detach().cpu() for tensor in module.state_dict().values()]
-    return digest(*((t.float() if t.is_floating_point() else t).numpy() for t in tensors))

@@ -33,9 +33,18 @@ class QuietUniversal(UniversalPerturbation):
 class RunnerUpUniversal(TargetedUniversalPerturbation):
     """Targeted universal perturbation towards the class that is most often second to the label."""
 
-    def __init__(self, classifier: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(classifier, *args, **kwargs)
-        self._targeted = False  # y are labels
+    def __init__(
+        self,
+        classifier: Any,
+        attacker: str = "fgsm",
+        attacker_params: dict[str, Any] | None = None,
+        delta: float = 0.2,
+        max_iter: int = 20,
+        eps: float = 10.0,
+        norm: int | float | str = np.inf,
+    ) -> None:
+        super().__init__(classifier, attacker, attacker_params, delta, max_iter, eps, norm)
+        self._targeted = False  # y are labels here
 
     def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Return adversarial samples; ``y`` are labels, one-hot (n, K) or indices (n,), predictions where None."""

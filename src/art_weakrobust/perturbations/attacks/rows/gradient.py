@@ -196,6 +196,7 @@ SMALLEST = (
         group="gradient",
         norms=(inf, 2.0, 1.0),
         bounded=False,
+        package="numba",
         cost="expensive",
         draws=True,
         clones=True,

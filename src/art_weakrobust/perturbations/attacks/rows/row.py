@@ -33,6 +33,7 @@ class Row:
     :param bounded: True where ``eps`` bounds the perturbation; False where the attack seeks the smallest one (or knows
         no norm at all), which is then held against the run's budget.
     :param needs: of the estimator: ``gradients``, ``scores``, ``decisions``; a spec's ``needs``.
+    :param package: what has to be installed besides ART, which does not ask for it.
     :param cost: see :data:`Cost`.
     :param y: what the attack takes as ``y``: the ``labels``; nothing, for it leaves its own ``prediction``; or
         ``targets``, which our subclass of it (repaired.py) chooses by the labels.
@@ -62,6 +63,7 @@ class Row:
     norms: tuple[float, ...] = (inf,)
     bounded: bool = True
     needs: tuple[str, ...] = ("gradients",)
+    package: str = ""
     cost: Cost = "cheap"
     y: Literal["labels", "prediction", "targets"] = "labels"
     also: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ class Row:
             **({} if self.eps is None else {"eps": self.eps}),
             "budget": "eps" if self.bounded else "smallest",
             "group": self.group,
+            **({"package": self.package} if self.package else {}),
             "cost": self.cost,
             "y": self.y,
             "draws": self.draws,

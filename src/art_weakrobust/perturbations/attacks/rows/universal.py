@@ -49,6 +49,7 @@ ENSEMBLE = (
         source="https://arxiv.org/abs/2003.01690",
         group="ensemble",
         norms=(inf, 2.0),
+        package="multiprocess",
         cost="very expensive",
         draws=True,
         couples=True,  # Square does
