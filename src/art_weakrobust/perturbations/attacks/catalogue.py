@@ -13,11 +13,12 @@ from types import MappingProxyType
 
 from .rows.black_box import DECISION, SCORE
 from .rows.gradient import BOUNDED, SMALLEST
+from .rows.original import ORIGINAL
 from .rows.reva import REVA
 from .rows.row import ART, Row
 from .rows.universal import ENSEMBLE, UNIVERSAL
 
-ROWS: tuple[Row, ...] = (*BOUNDED, *SMALLEST, *SCORE, *DECISION, *UNIVERSAL, *ENSEMBLE, *REVA)
+ROWS: tuple[Row, ...] = (*BOUNDED, *SMALLEST, *SCORE, *DECISION, *UNIVERSAL, *ENSEMBLE, *ORIGINAL, *REVA)
 """Every attack with a name, as ``art-weakrobust attacks`` lists them."""
 
 CATALOGUE: Mapping[str, Row] = MappingProxyType({kind: row for row in ROWS[::-1] for kind in (row.kind, *row.also)})

@@ -1,0 +1,156 @@
+"""The cascade: one part after another takes on the samples that are still right; each piece of it is done once.
+
+A piece is one part on one chunk. All that decides it is in its key: the weights, the budget, the part and how hard it
+tries, the seed, the images and their labels. Pieces of other work are therefore never taken for this one's, any number
+of runs may share a folder, and a run that was killed ends with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ....datasets.base import digest
+from ....estimators.judge import judge_logits
+from ....estimators.pytorch import FastPyTorchClassifier
+from ....kernels.keyed import derive
+from ....store.atomic import atomic_write
+from ....store.tensors import read_safetensors, to_safetensors
+from ..fingerprint import weights_digest
+from ..randomness import seeded
+from .parts import CHECKED, Setting, look_at, look_back, perturb
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Who is attacked, by what, and where pieces are kept.
+
+    :param estimator: its model is searched on the copy that searches; who is broken, the judge says.
+    :param setting: its eps counts in the pixels of the estimator.
+    :param seed: of the whole; every piece has one of its own, by the part and the samples.
+    :param batch_size: samples a chunk.
+    :param state: folder of finished pieces; None keeps none.
+    """
+
+    estimator: FastPyTorchClassifier
+    clip_values: tuple[float, float]
+    setting: Setting
+    seed: int
+    batch_size: int
+    state: Path | None = None
+
+    def run(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return adversarial samples, clean where none was found, and the name of the part that made each, or "".
+
+        :param x: float32 (n, c, h, w), in the range of the pixels.
+        :param y: int64 (n,). A sample that is wrong already is not attacked.
+        :return: float32 as ``x``, and object (n,).
+        """
+        x_adv, broken_by = x.copy(), np.full(len(x), "", object)
+        right = np.zeros(len(x), bool)
+        identity = weights_digest(self.estimator) if self.state is not None else ""
+        with self.estimator.searching():
+            self._look_at(x, y)
+            for start in range(0, len(x), self.batch_size):
+                rows = np.arange(start, min(start + self.batch_size, len(x)))
+                right[rows] = self._right(x[rows], y[rows])
+                rows = rows[right[rows]]
+                for name, broken, points in self._pieces(x[rows], y[rows], identity):
+                    x_adv[rows[broken]], broken_by[rows[broken]] = points, name
+        self._look_back(right, broken_by)
+        return x_adv, broken_by
+
+    def _look_at(self, x: np.ndarray, y: np.ndarray) -> None:
+        if len(x):
+            unit, images, labels = self._asked(x[:CHECKED], y[:CHECKED])
+            with seeded(self.seed):
+                look_at(unit, images, labels, self.setting.recipe)
+
+    def _look_back(self, right: np.ndarray, broken_by: np.ndarray) -> None:
+        robust = {"clean": float(right.mean())} if len(right) else {}
+        for name in self.setting.recipe.parts if len(right) else ():
+            right = right & (broken_by != name)
+            robust[name] = float(right.mean())
+        look_back(robust)
+
+    def _pieces(self, x: np.ndarray, y: np.ndarray, identity: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield for each part whom of a chunk it broke, positions and points."""
+        left = np.arange(len(x))
+        for name in self.setting.recipe.parts:
+            if not len(left):
+                return
+            broken, points = self._piece(name, x[left], y[left], identity)
+            yield name, left[broken], points
+            left = np.delete(left, broken)
+
+    def _piece(self, name: str, x: np.ndarray, y: np.ndarray, identity: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return whom one part broke, positions and points: read where it was done before."""
+        samples = digest(x, y)
+        seed = piece_seed(self.seed, name, samples)
+        if self.state is None:
+            return self._attack(name, x, y, seed)
+        file = (
+            self.state / f"{name}-{digest(identity, repr((self.setting, self.clip_values, seed)), samples)}.safetensors"
+        )
+        if not file.exists():
+            broken, points = self._attack(name, x, y, seed)
+            atomic_write(file, to_safetensors({"broken": broken, "points": points}))
+        kept, _ = read_safetensors(file)
+        return kept["broken"], kept["points"]
+
+    def _attack(self, name: str, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        unit, images, labels = self._asked(x, y)
+        setting = replace(self.setting, eps=self.setting.eps / unit.width)
+        with seeded(seed):
+            found = perturb(name, setting, unit, images, labels, int(self.estimator.nb_classes), seed)
+        points = unit.stretched(found).cpu().numpy()
+        finite = np.isfinite(points).all(axis=(1, 2, 3))
+        points[~finite] = x[~finite]
+        broken = np.flatnonzero(~self._right(points, y))
+        return broken, points[broken]
+
+    def _asked(self, x: np.ndarray, y: np.ndarray) -> tuple[_Unit, Tensor, Tensor]:
+        """Return the network, images in [0, 1] and labels, on the device."""
+        low, high = self.clip_values
+        unit = _Unit(self.estimator, low, high - low)
+        images, labels = (torch.from_numpy(part.copy()).to(self.estimator.device) for part in (x, y))
+        return unit, unit.shrunk(images), labels
+
+    def _right(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return whom the judge sees classified correctly, bool (n,)."""
+        return np.asarray(judge_logits(self.estimator, x, self.batch_size).argmax(axis=1) == y)
+
+
+def piece_seed(seed: int, name: str, samples: str) -> int:
+    """Return the seed of one part on one chunk.
+
+    :param samples: digest of images and labels.
+    """
+    return derive(seed, name, samples)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """The network as the original wants it: pixels in [0, 1]."""
+
+    estimator: FastPyTorchClassifier
+    low: float
+    width: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        images = self.stretched(x)
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return self.estimator.predict_tensor(images)
+        self.estimator.gradients += len(x)
+        return self.estimator.logits(images)
+
+    def shrunk(self, x: Tensor) -> Tensor:
+        return x if (self.low, self.width) == (0, 1) else (x - self.low) / self.width
+
+    def stretched(self, x: Tensor) -> Tensor:
+        return x if (self.low, self.width) == (0, 1) else self.low + self.width * x
