@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from ..errors import UserError
-from . import demo, finetune, plugins, report, run, score, select, validate
+from . import attacks, demo, finetune, plugins, report, run, score, select, validate
 from .console import fail
 from .request import command
 
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     command(app, "validate", validate.validate, ("model", "data", "budget", "validate"))
     command(app, "finetune", finetune.finetune, ("model", "data", "budget", "validate", "finetune"))
     command(app, "report", report.report, ("report",))
+    app.command("attacks")(attacks.attacks)
     app.command("plugins")(plugins.plugins)
     return app
 

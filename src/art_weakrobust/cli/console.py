@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..pipeline.progress import Progress
+
+_UNBROKEN = 400
+"""Columns where nobody watches: what another program reads, or a file keeps, is broken over no lines."""
 
 _WORTH_A_BAR = 2.0
 """Seconds of work below which a bar goes away when it is full: a validation has dozens of them."""
@@ -85,6 +90,29 @@ def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print a mapping as JSON to standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, whole: Sequence[str] = ()) -> None:
+    """Print a table to standard output.
+
+    :param whole: headers of the columns that are never broken over lines.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, no_wrap=header in whole, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console().print(table)
+
+
+def console() -> Console:
+    """Return what tables are printed with, as wide as the terminal, or as wide as they want where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _UNBROKEN)
 
 
 def print_text(text: str, *, quiet: bool) -> None:

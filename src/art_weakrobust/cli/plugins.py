@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from ..errors import PluginError, nearest
 from ..plugins.loading import Source
 from ..plugins.manager import POSITIONAL, Manager, Registered
-from .console import print_json, told
-
-_UNBROKEN = 400
-"""Columns where nobody watches: what another program reads, or a file keeps, is broken over no lines."""
+from .console import console, print_json, print_table, told
 
 
 def plugins(
@@ -65,31 +60,20 @@ def _listing(things: list[Registered], manager: Manager, failures: list[tuple[Re
 
 
 def _show(things: list[Registered], manager: Manager, failures: list[tuple[Registered, str]], *, facts: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else _UNBROKEN)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in ("kind", "name", "owner", "needs", "summary"):
-        table.add_column(header, no_wrap=header in ("kind", "name"), overflow="fold")
-    for thing in things:
-        row = (thing.kind, thing.spec.name, str(thing.source), ", ".join(thing.spec.needs) or "–", thing.spec.summary)
-        table.add_row(*map(_plain, row))
-    console.print(table)
+    rows = [
+        (thing.kind, thing.spec.name, str(thing.source), ", ".join(thing.spec.needs) or "–", thing.spec.summary)
+        for thing in things
+    ]
+    print_table(("kind", "name", "owner", "needs", "summary"), rows, whole=("kind", "name"))
+    out = console()
     if facts:
         for thing in things:
             for key, value in thing.spec.facts.items():
-                console.print(f"{thing.kind} {thing.spec.name}: {key} = {value}", markup=False, highlight=False)
+                out.print(f"{thing.kind} {thing.spec.name}: {key} = {value}", markup=False, highlight=False)
             if thing.kind != "corruption" or thing.spec.many:  # a corruption is itself called, with four arguments
                 options = ", ".join(thing.options(thing.load(), POSITIONAL[thing.kind])[0])
-                console.print(f"{thing.kind} {thing.spec.name}: options = {options or 'none'}", markup=False)
+                out.print(f"{thing.kind} {thing.spec.name}: options = {options or 'none'}", markup=False)
     for broken in manager.broken:
-        console.print(f"broken: {broken.source} ({broken.source.key}): {broken.cause}", markup=False, style="red")
+        out.print(f"broken: {broken.source} ({broken.source.key}): {broken.cause}", markup=False, style="red")
     for thing, cause in failures:
-        console.print(f"broken target: {thing.kind} {thing.spec.name} of {thing.source}: {cause}", markup=False)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        out.print(f"broken target: {thing.kind} {thing.spec.name} of {thing.source}: {cause}", markup=False)

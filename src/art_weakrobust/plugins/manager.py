@@ -241,6 +241,7 @@ class Manager:
         target = thing.load()
         if kind == "corruption" and not thing.spec.many:
             return target
+        args = () if kind == "attack" and thing.spec.many else args  # a suite names attacks, and builds none
         names = thing.takes(target, len(args), written or {})
         offer = {key: value for key, value in (offered or {}).items() if key in names and value is not None}
         budget = {**(offered or {}), **(written or {})}  # `attack:attack=pgd:eps=0.1`: what was written reaches pgd

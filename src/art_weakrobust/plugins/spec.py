@@ -25,7 +25,8 @@ class Spec:
         or the name of an extra that has to be installed.
     :param options: names of the keyword arguments that may be passed; left out, the target's own signature says.
     :param facts: what ``plugins NAME`` shows beside it, for instance a corruption's group and source.
-    :param many: a corruption target that is called and returns a mapping type -> corruption.
+    :param many: a corruption target that is called and returns a mapping type -> corruption; an attack target that is
+        called with its options alone and returns the attacks that its name stands for, as users write them.
     :raises PluginError: where a field does not have the form above.
     """
 
