@@ -12,14 +12,13 @@ from art_weakrobust.datasets.hub import hf
 from art_weakrobust.errors import DataError
 
 datasets = pytest.importorskip("datasets")
-pytestmark = pytest.mark.usefixtures("offline")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 7, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def offline(monkeypatch, tmp_path):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+def own_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
 

@@ -93,6 +93,14 @@ def ids_of(dataset: Dataset) -> np.ndarray:
     return np.arange(len(dataset), dtype=np.int64) if ids is None else np.asarray(ids, np.int64)
 
 
+def labels_of(dataset: Dataset) -> np.ndarray:
+    """Return all labels of a data set, int64; read chunk by chunk where it has no ``labels()``."""
+    labels = getattr(dataset, "labels", None)
+    if callable(labels):
+        return np.asarray(labels(), np.int64)
+    return np.concatenate([samples.y for samples in dataset.chunks(512)])
+
+
 def limited_ids(dataset: Dataset, limit: int | None, seed: int = 0) -> np.ndarray:
     """Return the sorted ids, int64, that ``--limit`` leaves: the first N, from class folders a stratified N.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,9 @@ def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
     name, _, config = argument.partition("@")
     if not name:
         raise DataError(f"{where} needs the name of a data set, as in hf:uoft-cs/cifar10")
-    mode = datasets.DownloadConfig(local_files_only=not download)
     try:
-        found = datasets.load_dataset(name, config or None, download_config=mode)
+        with nullcontext() if download else _offline():
+            found = datasets.load_dataset(name, config or None)
     except (OSError, ValueError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:300]
         hint = "" if download else "; --download lets the library fetch what is not in its cache"
@@ -106,6 +107,23 @@ def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
     if word is None:
         raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, found))}")
     return found[word]
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Hold the library to its cache: the switch that it reads from the environment, set for the while."""
+    import datasets
+    import huggingface_hub.constants
+
+    switches: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
+    before = [switch.HF_HUB_OFFLINE for switch in switches]
+    try:
+        for switch in switches:
+            switch.HF_HUB_OFFLINE = True
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.HF_HUB_OFFLINE = value
 
 
 def _image_column(features: Any, where: str) -> str:
