@@ -79,7 +79,12 @@ class Corruption(Protocol):
 
 @runtime_checkable
 class StoredCorruption(Protocol):
-    """A corrupted set on disk: for the test set alone, never handed to training."""
+    """A corrupted set on disk: for the test set alone, never handed to training.
+
+    It may also have ``severities: tuple[int, ...]``, where it lacks some; ``against(clean) -> StoredCorruption``, which
+    gives the set as it stands to the clean test images, paired with them or not; and ``pairing: str``, which says how.
+    Where it is not paired, its ids are to be negative: those of the test images are others.
+    """
 
     paired: bool
 

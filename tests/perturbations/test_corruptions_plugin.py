@@ -18,7 +18,7 @@ def manager() -> Manager:
 
 
 def test_the_paper_s_15_and_its_4_extra_ones_are_registered(manager):
-    assert set(CONSTANTS) == set(manager.names("corruption"))
+    assert set(CONSTANTS) == {n for n in manager.names("corruption") if not manager.find("corruption", n).spec.many}
     groups = Counter(manager.find("corruption", name).spec.facts["group"] for name in CONSTANTS)
     assert groups == {"noise": 3, "blur": 4, "weather": 4, "digital": 4, "extra": 4}
 
@@ -34,3 +34,8 @@ def test_each_says_its_source_constants_and_least_size(manager, name):
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_each_name_gives_the_function_of_that_name(manager, name):
     assert manager.make("corruption", name).__name__ == name
+
+
+def test_the_sets_on_disk_are_registered_as_many(manager):
+    many = {name for name in manager.names("corruption") if manager.find("corruption", name).spec.many}
+    assert many == {"cifar10-c", "cifar100-c", "imagenet-c", "imagenet-3dcc"}

@@ -12,7 +12,7 @@ from art.attacks import EvasionAttack
 
 from ..errors import AttackError, UsageError
 from ..plugins.manager import AttackFactory, Manager
-from ..plugins.reference import Reference, split_argument, split_list
+from ..plugins.reference import Reference, split_argument, split_list, split_options
 from ..protocols import Estimator, StoredCorruption
 from ..results import PerturbationType
 from ..threat import ThreatModel, norm_key, norm_suffix
@@ -106,7 +106,7 @@ def resolve_corruptions(
 ) -> list[CorruptionType]:
     """Return corruptions with their names.
 
-    An entry is a name, ``NAME:ARGUMENT`` for a plugin that gives many (``cifar10-c:ROOT``), a corruption
+    An entry is a name, ``NAME:ARGUMENT[:key=value...]`` for a plugin that gives many (``cifar10-c:ROOT``), a corruption
     ``(x, ids, severity, seed) -> x``, a stored corruption, or a :class:`CorruptionType`.
 
     :param corruptions: a sequence, a mapping label -> entry, a comma-separated text, or None for none.
@@ -203,9 +203,13 @@ def _corruption_types(label: str | None, entry: Any, manager: Manager, options: 
             raise UsageError(f"corruption {entry!r}: {name!r} takes nothing after the colon; write {name}")
         yield _corruption_type(label or name, manager.make("corruption", name), spec.facts)
         return
-    for key, corruption in manager.make("corruption", name, argument, offered=options).items():
-        kind = key if label is None else f"{label}/{key.rsplit('/', 1)[-1]}"
-        yield _corruption_type(kind, corruption, spec.facts)
+    argument, written = split_options(argument)
+    label = label or written.pop("label", None)
+    for key, corruption in manager.make("corruption", name, argument, written=written, offered=options).items():
+        of = key.rsplit("/", 1)[-1]
+        known = manager.find("corruption", of).spec.facts if of in manager.names("corruption") else {}
+        facts = {"group": known.get("group", ""), **spec.facts}
+        yield _corruption_type(key if label is None else f"{label}/{of}", corruption, facts)
 
 
 def _corruption_type(name: str, corruption: Any, facts: Mapping[str, Any]) -> CorruptionType:

@@ -11,13 +11,14 @@ import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
 from ..analysis.scorer import ChunkScorer
-from ..datasets.base import ids_of, limited_ids, stratified
+from ..datasets.base import ids_of, labels_of, limited_ids, stratified
 from ..datasets.subset import Subset
 from ..errors import DataError, ModelError, UsageError, UserError
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, Scorer
+from ..validation.stored import held_against
 from .options import Options
 from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
 
@@ -214,8 +215,9 @@ class Context:
         if {"before", "finetune", "after"} & set(stages):
             eps, eps_l2 = options.eps, options.eps_l2
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
-            resolve_corruptions(options.corruptions, self.manager)
             check_model_on_data(self.base, self.test, options.model)
+            for kind in resolve_corruptions(options.corruptions, self.manager):
+                held_against(kind, self.test, options.severity_numbers())
         if "finetune" in stages and self.test_is_scored:
             raise UsageError(
                 f"--split {options.split} of {options.dataset!r} holds the test set, which judges fine-tuning; "
@@ -229,13 +231,6 @@ class Context:
         offered = {"split": split, "seed": options.seed, "download": options.download}
         data: Dataset = self.manager.make("dataset", name, argument, written=written, offered=offered)
         return data
-
-
-def labels_of(data: Dataset) -> np.ndarray:
-    """Return all labels of a data set, int64; read chunk by chunk where it has no ``labels()``."""
-    if hasattr(data, "labels"):
-        return np.asarray(data.labels(), np.int64)
-    return np.concatenate([samples.y for samples in data.chunks(512)])
 
 
 def split_test(labels: np.ndarray, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:

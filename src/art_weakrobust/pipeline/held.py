@@ -9,6 +9,7 @@ from ..plugins.reference import split_list
 from ..store import Run
 from ..store.manifest import differences, plain
 from .context import Context
+from .resolve import TYPES
 
 GROUPS = {
     "score": ("model", "data", "score"),
@@ -20,7 +21,7 @@ GROUPS = {
 }
 """Stage -> the groups of options that its rows depend on."""
 
-GROWING = {"before": ("attacks", "corruptions"), "after": ("attacks", "corruptions")}
+GROWING = {"before": TYPES, "after": TYPES}
 """Stage -> the lists that may grow without --force: types are added to a validation as it is."""
 
 _NOT_ROWS = ("device", "tune", "download", "clean_budget")

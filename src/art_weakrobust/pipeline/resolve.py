@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..plugins.reference import split_argument
+from ..plugins.reference import split_argument, split_list
 from ..store import Run
 from ..store.layout import MANIFEST
 from ..store.manifest import plain
 from .options import Options
 
+TYPES = ("attacks", "corruptions")
+"""The lists of perturbation types, to which a validation adds."""
+
 
 def resolved(
-    out: Path, given: Mapping[str, Any], *, resume: bool, model: bool = True, stage: str | None = None
+    out: Path,
+    given: Mapping[str, Any],
+    *,
+    resume: bool,
+    model: bool = True,
+    stage: str | None = None,
+    adds: bool = False,
 ) -> Options:
     """Return the options of a run.
 
@@ -24,6 +33,7 @@ def resolved(
     :param model: whether the model will be used: a ``python:`` factory that a manifest names is never imported on the
         manifest's word alone.
     :param stage: what this one began with comes before what later commands added to the run directory's options.
+    :param adds: types that are written are added to those that the run directory was validated with.
     :raises UsageError: for an option out of range, or a factory that has to be named again.
     :raises RunError: where the run directory has to exist and does not.
     """
@@ -31,6 +41,7 @@ def resolved(
     if resume:
         with Run.open(out, write=False) as run:
             written = _written(run.manifest, stage)
+            given = {**given, **_added(run.manifest, given)} if adds else given
     options = Options().with_({**written, **given})
     if model and "model" not in given and split_argument(options.model)[0] == "python" and "model" in written:
         raise UsageError(
@@ -56,6 +67,13 @@ def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
         return None
     plan: dict[str, Any] | None = scored.get("plan")
     return plan
+
+
+def _added(manifest: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the lists of types that are written, behind those that the base model was validated with."""
+    validated: Mapping[str, Any] = manifest["stages"].get("before", {}).get("options", {})
+    lists = {name: [*validated[name], *split_list(given[name])] for name in TYPES if {name} <= {*given, *validated}}
+    return {name: ",".join(dict.fromkeys(parts)) for name, parts in lists.items()}
 
 
 def _written(manifest: Mapping[str, Any], stage: str | None) -> dict[str, Any]:

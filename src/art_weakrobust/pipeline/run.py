@@ -61,7 +61,8 @@ def execute(
     manager.refuse_broken()
     on_the_model = set(stages) - {"report", "select"}
     stage = stages[0] if len(stages) == 1 else None
-    options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage)
+    adds = "before" in stages and not force
+    options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage, adds=adds)
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
     if on_the_model:

@@ -59,6 +59,21 @@ def split_argument(text: str) -> tuple[str, str]:
     return name, argument
 
 
+def split_options(text: str) -> tuple[str, dict[str, Any]]:
+    """Return argument and options of ``ARGUMENT[:key=value...]``; a colon within the argument, as in a path, is none.
+
+    >>> split_options("C:/sets/CIFAR-10-C:md5=true")
+    ('C:/sets/CIFAR-10-C', {'md5': True})
+    """
+    options: dict[str, Any] = {}
+    while True:
+        argument, colon, pair = text.rpartition(":")
+        key, equals, value = pair.partition("=")
+        if not colon or not equals or not key.strip().isidentifier():
+            return text.strip(), options
+        text, options = argument, {key.strip(): _value(value.strip()), **options}
+
+
 def split_list(text: str) -> list[str]:
     """Return the parts of a comma-separated list, stripped, empty ones left out."""
     return [part.strip() for part in text.split(",") if part.strip()]

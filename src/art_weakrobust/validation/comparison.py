@@ -34,7 +34,7 @@ def paired_table(
             left, right = first.values(kind.type), second.values(kind.type)
             row = {**described(kind, finetuning), "set": name, "severities": severities}
             row |= change(left, right, pooled=severities > 1, seed=seed)
-            row["n_unknown"] = int(len(left) - row["n"])
+            row["n_unknown"] = int(first.asked([kind.type]).sum() - row["n"])
             if kind.family == "clean":
                 row |= {"p": None, "verdict": "see headline" if name == TEST else "not tested"}
             rows.append(row)
@@ -107,25 +107,30 @@ def unseen_table(
 ) -> list[Row]:
     """Return the mean over the corruptions that training drew and, apart, over those it never saw, on the test set.
 
-    One row an origin (generated | stored) and ``trained`` (True | False) that has types; none without fine-tuning.
-    Fields: origin, trained, types, left_out, severities, n, n_unknown, before, after, change, each with _lower and
-    _upper, gained, lost. Nothing is tested: these types were, one by one.
+    One row an origin (generated | stored), set on disk and ``trained`` (True | False) that has types; none without
+    fine-tuning. Fields: origin, stored (the set's name, as in ``cifar10-c``, else None), trained, types, left_out,
+    severities, n, n_unknown, before, after, change, each with _lower and _upper, gained, lost. Nothing is tested: these
+    types were, one by one.
     """
     if after is None or finetuning is None:
         return []
     first, second = align(Verdicts.of(before, TEST), Verdicts.of(after, TEST))
     rows: list[Row] = []
-    for origin in ("generated", "stored"):
+    stored = sorted({_set_of(kind) for kind in first.types if kind.origin == "stored"})
+    for origin, of in (("generated", None), *(("stored", name) for name in stored)):
         for trained in (True, False):
             kinds = [
                 kind.type
                 for kind in first.types
-                if kind.family == "corruptions" and kind.origin == origin and finetuning.trained(kind) is trained
+                if kind.family == "corruptions"
+                and kind.origin == origin
+                and of in (None, _set_of(kind))
+                and finetuning.trained(kind) is trained
             ]
             if kinds:
                 row = _averaged(first, second, kinds, worst=False, seed=seed)
-                tested = ("test", "p")
-                rows.append({"origin": origin, "trained": trained} | {k: v for k, v in row.items() if k not in tested})
+                facts = {name: value for name, value in row.items() if name not in ("test", "p")}
+                rows.append({"origin": origin, "stored": of, "trained": trained} | facts)
     return rows
 
 
@@ -137,6 +142,11 @@ def headline_types(types: Sequence[PerturbationType], metric: str, eps: float) -
         return family(types, "corruptions")
     linf = {kind.type for kind in types if kind.norm == "inf" and kind.eps is not None and abs(kind.eps - eps) <= 1e-9}
     return tuple(kind for kind in family(types, "attacks") if kind in linf)
+
+
+def _set_of(kind: PerturbationType) -> str:
+    """Return the name of the set on disk that a type is of: sets may hold other images than one another."""
+    return kind.type.rpartition("/")[0]
 
 
 def _measure(metric: str, first: Verdicts, second: Verdicts | None, eps: float, seed: int) -> Row:
@@ -157,7 +167,7 @@ def _averaged(first: Verdicts, second: Verdicts | None, kinds: Sequence[str], *,
         "left_out": [kind for kind in kinds if kind not in ran],
         "severities": max((len(first.severities(kind)) for kind in ran), default=0),
         "n": int(both.sum()),
-        "n_unknown": int(len(both) - both.sum()) if ran else 0,
+        "n_unknown": int(first.asked(ran).sum() - both.sum()),
     }
     row |= _side("before", left[both], pooled, seed)
     if second is None:

@@ -11,13 +11,12 @@ import numpy as np
 from ..errors import UsageError
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Dataset, Estimator, Map, StoredCorruption
-from ..results import VALIDATION, PerturbationType, Table, Validation, merge
+from ..results import VALIDATION, PerturbationType, Validation, merge
 from ..threat import norm_key
 from .questions import Attacked, Corrupted, Noisy, Plain, Question
+from .stored import TEST, held_against, judge_stored
 
 CLEAN = PerturbationType("clean", "clean")
-TEST = "test"
-"""The one set on which stored corruptions are validated."""
 
 
 def validate(
@@ -32,6 +31,7 @@ def validate(
     radius_norm: float = inf,
     seed: int = 0,
     batch_size: int = 256,
+    early_stop: bool = True,
 ) -> Validation:
     """Judge an estimator on every set: clean, under uniform noise, attacked, and corrupted at every severity.
 
@@ -46,24 +46,31 @@ def validate(
     :param radius: of the uniform noise: one neighbor of each sample, and none of those that the analysis draws.
     :param radius_norm: 2 or ``inf``.
     :param batch_size: of the judge's forward passes.
+    :param early_stop: let memoryless attacks leave a sample as soon as it is fooled: no verdict is milder, and
+        perturbation norms are smaller.
     :return: one row a sample x perturbation; ``severity`` is null but for corruptions.
     :raises UsageError: for two types of one name.
     :raises AttackError: for an attack that cannot be built on the estimator.
     """
     noise = PerturbationType("uniform_noise", "noise", "noise", norm=norm_key(radius_norm), eps=radius)
+    present = {name: (data, np.asarray(ids, np.int64)) for name, (data, ids) in sets.items() if len(ids)}
+    if TEST in present:
+        corruptions = [held_against(kind, present[TEST][0], severities) for kind in corruptions]
     types = (CLEAN, noise, *(kind.info for kind in attacks), *(kind.info for kind in corruptions))
     _refuse_namesakes([kind.type for kind in types])
     computed = [kind for kind in corruptions if not kind.stored]
     questions: list[Question] = [
         Plain(type=CLEAN.type, batch_size=batch_size),
         Noisy(type=noise.type, radius=radius, norm=radius_norm, seed=seed, batch_size=batch_size),
-        *(Attacked(type=kind.name, attack=kind, seed=seed, batch_size=batch_size) for kind in attacks),
+        *(
+            Attacked(type=kind.name, attack=kind, seed=seed, batch_size=batch_size, early_stop=early_stop)
+            for kind in attacks
+        ),
         *(
             Corrupted(type=kind.name, corruption=kind, severities=tuple(severities), seed=seed, batch_size=batch_size)
             for kind in computed
         ),
     ]
-    present = {name: (data, np.asarray(ids, np.int64)) for name, (data, ids) in sets.items() if len(ids)}
     parts = [
         over(f"{question.type}/{name}", replace(question, set=name), estimator, data, ids)
         for question in questions
@@ -72,30 +79,8 @@ def validate(
     if TEST in present:
         for kind in corruptions:
             if isinstance(kind.corruption, StoredCorruption):
-                parts += _stored(kind.name, kind.corruption, estimator, present[TEST][1], over, severities, batch_size)
+                parts += judge_stored(kind, estimator, present[TEST][1], over, severities, batch_size)
     return Validation(merge(parts) if parts else VALIDATION.empty_table(), types)
-
-
-def _stored(
-    name: str,
-    corruption: StoredCorruption,
-    estimator: Estimator,
-    ids: np.ndarray,
-    over: Map,
-    severities: Sequence[int],
-    batch_size: int,
-) -> list[Table]:
-    """Judge a set on disk: the images of the test set's ids where it is paired with them, otherwise all it has."""
-    return [
-        over(
-            f"{name}/{TEST}/{severity}",
-            Plain(type=name, set=TEST, severity=severity, batch_size=batch_size),
-            estimator,
-            corruption.dataset(severity),
-            ids if corruption.paired else None,
-        )
-        for severity in severities
-    ]
 
 
 def _refuse_namesakes(names: list[str]) -> None:

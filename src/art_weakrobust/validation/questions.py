@@ -16,6 +16,7 @@ from ..kernels.keyed import derive
 from ..kernels.neighborhood import neighbors
 from ..perturbations.attacks.judge import MISCLASSIFIED, distance, error_status, verdicts
 from ..perturbations.attacks.runner import attack_samples
+from ..perturbations.corruptions.apply import corrupted
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Estimator
 from ..results import VALIDATION, Samples, Table, conform, merge
@@ -96,10 +97,13 @@ class Attacked(Question):
 
     attack: AttackType
     seed: int = 0
+    early_stop: bool = True
 
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:
         """Return one row a sample."""
-        result = attack_samples(self.attack, estimator, samples, seed=self.seed, batch_size=self.batch_size)
+        result = attack_samples(
+            self.attack, estimator, samples, seed=self.seed, batch_size=self.batch_size, early_stop=self.early_stop
+        )
         columns = result.columns()
         attacked = result.status != MISCLASSIFIED
         if attacked.any() and all(verdict is None for verdict in result.correct[attacked]):
@@ -131,14 +135,7 @@ class Corrupted(Question):
 
     def _corrupted(self, samples: Samples, severity: int, device: Any) -> np.ndarray:
         """Return the corrupted images, float32 in [0, 1]; ``device`` is where they are made."""
+        corruption: Any = self.corruption.corruption
         seed = derive(self.seed, self.type)
-        corrupted = np.empty_like(samples.x)
-        for start in range(0, len(samples), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            x, ids = torch.tensor(samples.x[rows], device=device), torch.tensor(samples.ids[rows], device=device)
-            with torch.no_grad():
-                made = self.corruption.corruption(x, ids, severity, seed)  # type: ignore[operator]
-            if made.shape != x.shape or not torch.isfinite(made).all():
-                raise ValueError(f"{self.type} gave {tuple(made.shape)}, expected finite pixels of {tuple(x.shape)}")
-            corrupted[rows] = made.clamp(0.0, 1.0).cpu().numpy()
-        return corrupted
+        x, ids, size = samples.x, samples.ids, self.batch_size
+        return corrupted(corruption, self.type, x, ids, severity, seed, batch_size=size, device=device)

@@ -92,6 +92,11 @@ class Verdicts:
         columns = self._at([kind]) if severity is None else [self.columns.index((kind, severity))]
         return int((self.right[:, columns] == UNKNOWN).any(axis=1).sum())
 
+    def asked(self, kinds: Iterable[str]) -> np.ndarray:
+        """Return which images have a row under one of the types, bool (n,); the others are of another set on disk."""
+        present: np.ndarray = (self.right[:, self._at(kinds)] != ABSENT).any(axis=1)
+        return present
+
     def mean(self, kinds: Iterable[str]) -> np.ndarray:
         """Return the mean over all types and severities an image, float64 (n,); NaN unless every verdict is known."""
         block = self.right[:, self._at(kinds)]

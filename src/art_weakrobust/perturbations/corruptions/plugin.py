@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...plugins import Spec, hookimpl
 from .constants import CONSTANTS, LARGE, SMALL, SOURCE, min_size
+from .stored.specs import STORED
 
 # group -> corruption -> module and summary, in the paper's order; the extra ones are the paper's for validation
 _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
@@ -41,8 +42,8 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
 
 @hookimpl
 def weakrobust_register_corruptions() -> list[Spec]:
-    """Return Hendrycks' 15 corruptions and the 4 extra ones, with the constants of their severities."""
-    return [
+    """Return Hendrycks' 15 corruptions and the 4 extra ones with their constants, and the sets that lie on disk."""
+    generated = [
         Spec(
             name,
             f"{summary} ({SMALL} and {LARGE} px constants)",
@@ -57,3 +58,4 @@ def weakrobust_register_corruptions() -> list[Spec]:
         for group, members in _GROUPS.items()
         for name, (module, summary) in members.items()
     ]
+    return [*generated, *STORED]
