@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from art_weakrobust.estimators.border import stream
 from art_weakrobust.estimators.memory import halving, is_out_of_memory
 
 
@@ -93,10 +94,25 @@ def test_the_tensors_of_a_failed_call_are_freed_before_the_next():
     assert halving(work, 4) == (2, 1)
 
 
-def test_slices_go_on_with_the_size_that_fitted():
-    x, sizes, start, size = np.arange(10), [], 0, 8
-    while start < len(x):
-        part, size = halving(lambda n: fitting(3)(len(x[start : start + n])) and x[start : start + n], size)  # noqa: B023
-        sizes.append(len(part))
-        start += len(part)
-    assert sizes == [2, 2, 2, 2, 2]
+def forward_of(limit, sizes):
+    """Return a forward pass that doubles (n, 1), and runs out of memory above ``limit`` images."""
+
+    def forward(x):
+        sizes.append(len(x))
+        if len(x) > limit:
+            raise torch.OutOfMemoryError("no memory")
+        return torch.from_numpy(2 * x)
+
+    return forward
+
+
+def test_streamed_passes_go_on_with_the_size_that_fitted():
+    x, sizes = np.arange(10, dtype=np.float32)[:, None], []
+    np.testing.assert_array_equal(stream(forward_of(3, sizes), x, 8, nb_classes=1), 2 * x)
+    assert sizes == [8, 4, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_streamed_passes_need_a_batch(batch_size):
+    with pytest.raises(ValueError, match=f"batch_size {batch_size} has to be"):
+        stream(forward_of(3, []), np.zeros((4, 1), np.float32), batch_size, nb_classes=1)

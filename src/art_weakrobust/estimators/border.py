@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .memory import halving
 
 
 class LogitsOnly(nn.Module):
@@ -54,12 +57,22 @@ def float32_tensor(x: np.ndarray | Tensor, device: torch.device) -> Tensor:
 def stream(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: int, nb_classes: int) -> np.ndarray:
     """Return the float32 logits (n, K) of ``x``, ``batch_size`` images at a time; (0, nb_classes) where it is empty.
 
+    Where memory runs out, it goes on with half the batch.
+
     :param forward: logits (b, K) of a slice of ``x``, on any device.
+    :raises ValueError: for a batch size below 1.
     """
-    logits = np.empty((len(x), nb_classes), dtype=np.float32)
-    for start in range(0, len(x), batch_size):
-        part = forward(x[start : start + batch_size]).detach().cpu().numpy()
+    if batch_size < 1:
+        raise ValueError(f"batch_size {batch_size} has to be a whole number from 1")
+    logits, start = np.empty((len(x), nb_classes), dtype=np.float32), 0
+    while start < len(x):
+        part, batch_size = halving(partial(_part, forward, x, start), batch_size)
         if start == 0 and part.shape[1] != nb_classes:
             logits = np.empty((len(x), part.shape[1]), dtype=np.float32)
         logits[start : start + batch_size] = part
+        start += batch_size
     return logits
+
+
+def _part(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, start: int, size: int) -> np.ndarray:
+    return np.asarray(forward(x[start : start + size]).detach().cpu().numpy())
