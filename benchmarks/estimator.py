@@ -1,0 +1,203 @@
+"""``FastPyTorchClassifier`` against ART's ``PyTorchClassifier`` on CIFAR-10 and the shipped ResNet-20.
+
+    ART_WEAKROBUST_DATA=DIR python benchmarks/estimator.py                  # 10,000 images, five pairs
+    ART_WEAKROBUST_DATA=DIR python benchmarks/estimator.py --device cuda --checkpoint resnet20_cifar10_robust
+
+Prints a table of ratios, ours against stock: medians of interleaved pairs in one process, peak memory from processes of
+their own. Needs the CIFAR-10 parquet files and the checkpoints in ``DIR/models``. Plans are kept in a temporary folder,
+so that ``tune()`` is measured as on first use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from ratios import Ratio, interleaved, machine
+from torch import nn
+
+from art_weakrobust.datasets.parquet import parquet
+from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
+from art_weakrobust.models.cache import VARIABLE
+from art_weakrobust.models.normalise import Normalised
+from art_weakrobust.models.weights import load_weights
+from art_weakrobust.testing.networks import resnet20_cifar10
+
+GRADIENT_IMAGES, CLASS_IMAGES = 512, 128
+SHAPE = (3, 32, 32)
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--checkpoint", default="resnet20_cifar10")
+    parser.add_argument("--peak", choices=("stock", "fast"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        print(peak(arguments))
+        return
+    print(machine(arguments.device))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[VARIABLE] = folder
+        measure(arguments)
+
+
+def classifier(kind: type[PyTorchClassifier], arguments: argparse.Namespace) -> Any:
+    net = resnet20_cifar10()
+    load_weights(net, Path(os.environ["ART_WEAKROBUST_DATA"]) / "models" / f"{arguments.checkpoint}.safetensors")
+    return kind(
+        model=Normalised(net, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).eval(),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=SHAPE,
+        nb_classes=10,
+        clip_values=(0, 1),
+        device_type="cpu" if arguments.device == "cpu" else "gpu",
+    )
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Print the table."""
+    data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
+    samples = data.take(np.arange(arguments.images))
+    stock, ours, search = (
+        classifier(kind, arguments) for kind in (PyTorchClassifier, FastPyTorchClassifier, FastPyTorchClassifier)
+    )
+    first, second = elapsed(lambda: ours.tune(samples.x[:256])), elapsed(lambda: ours.tune(samples.x[:256]))
+    search.tune(samples.x[:256], precision="bfloat16")
+    print(f"tune(): {first:.1f} s (goal: under 20 on 2 cores), the second call {1000 * second:.1f} ms")
+    print(f"plan {ours.plan}\nsearch plan {search.plan}\n")
+    rows = timings(stock, ours, search, samples.x, samples.y, arguments.pairs)
+    print("| what | ours against stock | goal | stock, s | ours, s |\n|---|---|---|---|---|")
+    for name, goal, ratio in rows:
+        print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |")
+    theirs, mine = (run_peak(name, arguments) for name in ("stock", "fast"))
+    print(
+        f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} of it | below 1 | {theirs} MB | {mine} MB |"
+    )
+    before, after = stock.predict(samples.x), ours.predict(samples.x)
+    print(f"\npredict: largest difference of a logit {np.abs(before - after).max():.1e}")
+    found = in_batches(search, samples.x).argmax(1)
+    print(f"search path in {search.plan['precision']}: {(found == before.argmax(1)).mean():.2%} of the labels the same")
+
+
+def timings(
+    stock: PyTorchClassifier,
+    ours: FastPyTorchClassifier,
+    search: FastPyTorchClassifier,
+    x: np.ndarray,
+    y: np.ndarray,
+    pairs: int,
+) -> list[tuple[str, str, Ratio]]:
+    """Return name, goal and ratio of every comparison."""
+    few, labels = x[:GRADIENT_IMAGES], np.eye(10, dtype=np.float32)[y[:GRADIENT_IMAGES]]
+    fewer, one_each = x[:CLASS_IMAGES], y[:CLASS_IMAGES]
+    n = f"{len(x):,} images"
+
+    def compare(peer: Callable[[], Any], mine: Callable[[], Any]) -> Ratio:
+        return interleaved(peer, mine, pairs)
+
+    def stock_gradients() -> None:
+        for start in range(0, len(few), 128):
+            stock.loss_gradient(few[start : start + 128], labels[start : start + 128])
+
+    def our_gradients() -> None:
+        for start in range(0, len(few), 128):
+            ours.loss_gradient(few[start : start + 128], labels[start : start + 128])
+
+    return [
+        (f"`predict` after `tune()`, {n}", "at least 1.5", compare(lambda: stock.predict(x), lambda: ours.predict(x))),
+        (
+            f"search path in bfloat16 against `predict`, {n}",
+            "at least 3",
+            compare(lambda: stock.predict(x), lambda: in_batches(search, x)),
+        ),
+        ("`loss_gradient`, float32, 512 images by 128", "", compare(stock_gradients, our_gradients)),
+        (
+            "search gradients in bfloat16 against `loss_gradient`, 512 images",
+            "",
+            compare(stock_gradients, lambda: search_gradients(search, few, labels)),
+        ),
+        (
+            "`class_gradient` of each image's own label, 128 images",
+            "",
+            compare(lambda: stock.class_gradient(fewer, one_each), lambda: ours.class_gradient(fewer, one_each)),
+        ),
+        (
+            "`class_gradient` of all classes, 128 images",
+            "",
+            compare(lambda: stock.class_gradient(fewer), lambda: ours.class_gradient(fewer)),
+        ),
+    ]
+
+
+def in_batches(search: FastPyTorchClassifier, x: np.ndarray) -> np.ndarray:
+    """Return logits by the search path, a batch of its plan at a time."""
+    size, images = search.plan["batch_size"], torch.from_numpy(x)
+    return np.concatenate([search.predict_tensor(part).cpu().numpy() for part in images.split(size)])
+
+
+def search_gradients(search: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray) -> None:
+    size, images, labels = search.plan["batch_size"], torch.from_numpy(x), torch.from_numpy(y)
+    for part, label in zip(images.split(size), labels.split(size), strict=True):
+        search.loss_gradient_tensor(part.to(search.device), label.to(search.device)).cpu()
+
+
+def elapsed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def run_peak(name: str, arguments: argparse.Namespace) -> int:
+    """Return the megabytes that a process of its own needed for ``predict``; the least of three."""
+    options = [f"--{key}={getattr(arguments, key)}" for key in ("images", "device", "checkpoint")]
+    command = [sys.executable, __file__, "--peak", name, *options]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
+    return min(int(run.stdout) for run in runs)
+
+
+def peak(arguments: argparse.Namespace) -> int:
+    """Return the megabytes that ``predict`` needs beyond what is there before it, after a first image."""
+    estimator = classifier(PyTorchClassifier if arguments.peak == "stock" else FastPyTorchClassifier, arguments)
+    x = np.random.default_rng(0).random((arguments.images, *SHAPE), dtype=np.float32)
+    if arguments.peak == "fast":
+        estimator.tune(x[:256])
+    estimator.predict(x[:1])
+    if torch.device(arguments.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        estimator.predict(x)
+        return torch.cuda.max_memory_allocated() >> 20
+    begin = resident("VmRSS")
+    estimator.predict(x)
+    return max(1, (resident("VmHWM") - begin) >> 20)
+
+
+def resident(key: str) -> int:
+    """Return the bytes that are resident, or were at most since this was asked; by ``/proc`` where there is one.
+
+    A child's ``ru_maxrss`` is no use: it begins with that of its parent.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith(f"{key}:")]
+    Path("/proc/self/clear_refs").write_text("5")  # the most begins anew
+    return int(line.split()[1]) << 10
+
+
+if __name__ == "__main__":
+    main()
