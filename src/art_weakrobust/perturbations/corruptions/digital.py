@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 
 from .constants import constants
+from .entry import corruption
 from .levels import to_levels
 
 _BITS = 22  # Pillow's fixed point: 32 bits less 8 of the pixel less 2 of room
 
 
+@corruption
 def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images made small and large again with Pillow's box filter, bit for bit as Pillow does it.
 
@@ -25,38 +28,56 @@ def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     :raises UsageError: for another severity.
     """
     (ratio,) = constants("pixelate", x.shape, severity)
-    height, width = x.shape[-2:]
-    levels = to_levels(x)
-    for size_of in (lambda side: int(side * ratio), lambda side: side):
-        levels = _resized(_resized(levels, 3, size_of(width)), 2, size_of(height))
-    return levels.to(torch.float32).div_(255)
+    levels = to_levels(x, torch.uint8)
+    for dim in (3, 2):  # Pillow rounds to levels after the first
+        levels = _shrunk(levels, dim, int(levels.shape[dim] * ratio))
+    for dim in (3, 2):
+        levels = levels.index_select(dim, _nearest(levels.shape[dim], x.shape[dim], x.device))
+    return levels.to(x.dtype).div_(255)
 
 
-def _resized(levels: Tensor, dim: int, size: int) -> Tensor:
-    """Return the levels with one dimension resized: box averages in fixed point, rounded to levels."""
-    taps, weights = _box(levels.shape[dim], size, levels.device)
+def _shrunk(levels: Tensor, dim: int, size: int) -> Tensor:
+    """Return uint8 levels with one dimension made smaller: means over boxes, rounded to levels.
+
+    Sums of levels are integers, and Pillow's fixed-point weights are exact in float32: for boxes of up to 160 pixels
+    the means come out as Pillow's.
+    """
+    taps, counts, weights, ragged = _boxes(levels.shape[dim], size, levels.device)
     shape = [size if d == dim else 1 for d in range(4)]
-    total = torch.full((), 1 << (_BITS - 1), dtype=torch.int32, device=levels.device)
-    for tap, weight in zip(taps, weights, strict=True):
-        total = total + levels.index_select(dim, tap) * weight.view(shape)
-    return (total >> _BITS).clamp_(0, 255)
+    total = levels.index_select(dim, taps[0]).to(torch.float32)
+    for number, tap in enumerate(taps[1:], 1):
+        values = levels.index_select(dim, tap)
+        total.add_(values.mul_((counts > number).view(shape)) if number in ragged else values)
+    return total.mul_(weights.view(shape)).add_(0.5).to(torch.uint8)
 
 
 @lru_cache(maxsize=64)
-def _box(before: int, after: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return source positions int64 and fixed-point weights int32, both (taps, after), of a box filter.
+def _boxes(before: int, after: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, frozenset[int]]:
+    """Return source positions int64 (taps, after), how many of them count, their weight, and which do not always.
 
-    An output pixel is the mean of the source pixels whose centres lie in its footprint (lower edge in, upper edge out);
-    when enlarging, of the one that it lies in.
+    An output pixel is the mean of the source pixels whose centres lie in its box (lower edge in, upper edge out).
     """
     scale = before / after
     centre = (np.arange(after) + 0.5) * scale
-    support = 0.5 * max(scale, 1.0)
-    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
-    last = np.minimum((centre + support + 0.5).astype(np.int64), before)
-    taps = first[None] + np.arange(int((last - first).max()))[:, None]
-    offset = (taps - centre + 0.5) / max(scale, 1.0)
-    inside = (taps < last) & (offset > -0.5) & (offset <= 0.5)
-    weights = np.where(inside, np.floor(2.0**_BITS / inside.sum(0) + 0.5), 0).astype(np.int32)
+    places = np.maximum((centre - scale / 2 + 0.5).astype(np.int64), 0) + np.arange(math.ceil(scale) + 1)[:, None]
+    offset = (places - centre + 0.5) / scale
+    inside = (
+        (places < np.minimum((centre + scale / 2 + 0.5).astype(np.int64), before)) & (offset > -0.5) & (offset <= 0.5)
+    )
+    counts = inside.sum(0)
+    first = places[inside.argmax(0), np.arange(after)]
+    taps = np.minimum(first + np.arange(counts.max())[:, None], before - 1)
+    weights = np.floor(2.0**_BITS / counts + 0.5) / 2.0**_BITS
+    ragged = frozenset(range(int(counts.min()), int(counts.max())))
     with torch.inference_mode(False):
-        return torch.from_numpy(np.minimum(taps, before - 1)).to(device), torch.from_numpy(weights).to(device)
+        tensors = (torch.from_numpy(taps), torch.from_numpy(counts), torch.from_numpy(weights.astype(np.float32)))
+        on_device = [tensor.to(device) for tensor in tensors]
+    return on_device[0], on_device[1], on_device[2], ragged
+
+
+@lru_cache(maxsize=64)
+def _nearest(before: int, after: int, device: torch.device) -> Tensor:
+    """Return the source pixel in which the centre of each output pixel lies, int64 (after,)."""
+    places = np.floor((np.arange(after) + 0.5) * (before / after)).astype(np.int64)
+    with torch.inference_mode(False):
+        return torch.from_numpy(places).to(device)

@@ -8,26 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...kernels.norms import wide
-
 
 def gaussian_filter(x: Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> Tensor:
-    """Return planes (..., h, w) under a Gaussian, in float64, so that no batch size shows at 8-bit levels.
+    """Return planes (..., h, w) under a Gaussian, in their type: in float64 no batch size shows at 8-bit levels.
 
     Borders are part of the matrices: any width of the Gaussian costs the same, however far it reaches beyond the image.
 
-    :param x: floating point or integers.
+    :param x: floating point.
     :param sigma: standard deviation in pixels.
     :param truncate: where the Gaussian is cut off, in standard deviations.
     :param mode: ``nearest`` repeats the outermost pixels, ``reflect`` mirrors the image at their outer edges.
     """
     height, width = x.shape[-2:]
-    down, across = (_matrix(size, sigma, truncate, mode, x.device) for size in (height, width))
-    return down @ (x.to(down.dtype) @ across.T)
+    down, across = (_matrix(size, sigma, truncate, mode, x.device, x.dtype) for size in (height, width))
+    return down @ (x @ across.T)
 
 
 @lru_cache(maxsize=64)
-def _matrix(size: int, sigma: float, truncate: float, mode: str, device: torch.device) -> Tensor:
+def _matrix(size: int, sigma: float, truncate: float, mode: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the filter of one dimension, borders included: (size, size), rows are outputs."""
     reach = int(truncate * sigma + 0.5)
     taps = np.arange(-reach, reach + 1)
@@ -41,4 +39,4 @@ def _matrix(size: int, sigma: float, truncate: float, mode: str, device: torch.d
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.arange(size)[:, None], places), weights / weights.sum())
     with torch.inference_mode(False):
-        return torch.from_numpy(matrix).to(device, wide(device))
+        return torch.from_numpy(matrix).to(device, dtype)

@@ -9,12 +9,13 @@ from torch import Tensor
 _SLACK = {torch.float32: 2.0**-13, torch.float64: 2.0**-33}
 
 
-def to_levels(x: Tensor) -> Tensor:
-    """Return the nearest level 0 to 255 of every pixel, int32.
+def to_levels(x: Tensor, dtype: torch.dtype = torch.int32) -> Tensor:
+    """Return the nearest level 0 to 255 of every pixel.
 
     :param x: float32 in [0, 1].
+    :param dtype: of the levels.
     """
-    return (x * 255).round_().clamp_(0, 255).int()
+    return (x * 255).round_().clamp_(0, 255).to(dtype)
 
 
 def truncated(x: Tensor) -> Tensor:
@@ -25,3 +26,11 @@ def truncated(x: Tensor) -> Tensor:
     :param x: float32 or float64.
     """
     return x.clamp_(0, 1).mul_(255).add_(_SLACK[x.dtype]).floor_().div_(255)
+
+
+def luma(x: Tensor) -> Tensor:
+    """Return how bright images (n, c, h, w) look, (n, 1, h, w): BT.601 of three channels, the mean of any others."""
+    if x.shape[1] != 3:
+        return x.mean(1, keepdim=True)
+    red, green, blue = (x[:, channel : channel + 1] for channel in range(3))
+    return (red * 0.299).add_(green, alpha=0.587).add_(blue, alpha=0.114)

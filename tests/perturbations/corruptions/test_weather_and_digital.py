@@ -1,0 +1,182 @@
+"""What snow, frost, fog, elastic transform, JPEG, spatter and saturate hold beside their formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from art_weakrobust.errors import DataError, UsageError
+from art_weakrobust.kernels import keyed
+from art_weakrobust.perturbations.corruptions import jpeg
+from art_weakrobust.perturbations.corruptions.colour import brightness, contrast, saturate
+from art_weakrobust.perturbations.corruptions.digital import pixelate
+from art_weakrobust.perturbations.corruptions.elastic import elastic_transform
+from art_weakrobust.perturbations.corruptions.fog import fog
+from art_weakrobust.perturbations.corruptions.frost import frost
+from art_weakrobust.perturbations.corruptions.jpeg import jpeg_compression
+from art_weakrobust.perturbations.corruptions.snow import snow
+from art_weakrobust.perturbations.corruptions.spatter import spatter
+
+DRAWN = [snow, frost, fog, elastic_transform, spatter]
+NEW = [*DRAWN, jpeg_compression, saturate]
+ALL = [*NEW, brightness, contrast, pixelate]
+
+
+def named(corruptions):
+    return pytest.mark.parametrize("corruption", corruptions, ids=lambda c: c.__name__)
+
+
+each_severity = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+
+
+def images(n: int, channels: int = 3, height: int = 32, width: int | None = None) -> torch.Tensor:
+    """Smooth random images at 8-bit levels."""
+    x = keyed.uniform(torch.arange(n), 0, (channels, height + 4, (width or height) + 4), 1)
+    return torch.nn.functional.avg_pool2d(x, 5, 1).sub_(0.5).mul_(3).add_(0.5).clamp_(0, 1).mul_(255).round_().div_(255)
+
+
+@named(ALL)
+@each_severity
+def test_an_image_is_corrupted_alike_in_any_batch(corruption, severity):
+    x, ids = images(9), torch.arange(9) * 100
+    whole = corruption(x, ids, severity, 0)
+    order = torch.tensor([4, 0, 8, 2, 6, 1, 3, 7, 5])
+    parts = [corruption(x[rows], ids[rows], severity, 0) for rows in order.split([1, 2, 6])]
+    assert torch.equal(torch.cat(parts), whole[order])
+
+
+@named(ALL)
+def test_a_large_image_is_corrupted_alike_in_any_batch(corruption):
+    x, ids = images(5, height=224), torch.arange(5)
+    whole = corruption(x, ids, 3, 0)
+    assert torch.equal(torch.cat([corruption(x[i : i + 1], ids[i : i + 1], 3, 0) for i in range(5)]), whole)
+
+
+@named(DRAWN)
+def test_what_is_drawn_is_a_function_of_seed_id_and_severity(corruption):
+    x = images(1).expand(3, -1, -1, -1)
+    base = corruption(x, torch.tensor([7, 8, 7]), 3, 1)
+    assert torch.equal(base[0], base[2])
+    assert not torch.equal(base[0], base[1])
+    assert not torch.equal(base, corruption(x, torch.tensor([7, 8, 7]), 3, 2))
+
+
+@named(NEW)
+@each_severity
+def test_results_are_8_bit_levels_in_range(corruption, severity):
+    out = corruption(images(3), torch.arange(3), severity, 0)
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert torch.equal(out, (out * 255).round() / 255)
+
+
+@named(NEW)
+@each_severity
+@pytest.mark.parametrize(
+    "shape", [(2, 1, 28, 28), (1, 4, 30, 41), (1, 3, 70, 28), (1, 3, 340, 600), (0, 3, 32, 32)], ids=str
+)
+def test_any_number_of_channels_and_any_size_from_28_px_works(corruption, shape, severity):
+    n, channels, height, width = shape
+    x = images(n, channels, height, width)
+    assert corruption(x, torch.arange(n), severity, 0).shape == shape
+
+
+@named(NEW)
+def test_smaller_images_are_refused_in_one_sentence(corruption):
+    with pytest.raises(DataError, match=rf"{corruption.__name__} needs images of at least 28 x 28 pixels, got 27 x 40"):
+        corruption(torch.zeros(1, 3, 27, 40), torch.arange(1), 1, 0)
+
+
+@named(NEW)
+@pytest.mark.parametrize("severity", [0, 6])
+def test_another_severity_is_refused(corruption, severity):
+    with pytest.raises(UsageError, match="use 1, 2, 3, 4 or 5"):
+        corruption(torch.zeros(1, 3, 32, 32), torch.arange(1), severity, 0)
+
+
+@named(NEW)
+def test_the_input_and_the_global_random_state_are_left_as_they_were(corruption):
+    x = images(2)
+    before, state, numpy_state = x.clone(), torch.get_rng_state(), np.random.get_state()[1].copy()
+    for severity in range(1, 6):
+        corruption(x, torch.arange(2), severity, 0)
+    assert torch.equal(x, before)
+    assert torch.equal(state, torch.get_rng_state())
+    assert np.array_equal(numpy_state, np.random.get_state()[1])
+
+
+@named([snow, frost, fog, jpeg_compression, elastic_transform, spatter])
+def test_a_grey_image_is_corrupted_as_a_grey_picture_in_colour_is(corruption):
+    """Up to the colour of ice and water, and the rounding of colour itself."""
+    x = images(6, channels=1)
+    grey = corruption(x, torch.arange(6), 3, 0)
+    colour = corruption(x.expand(-1, 3, -1, -1).contiguous(), torch.arange(6), 3, 0)
+    assert (colour.mean(1, keepdim=True) - grey).abs().mean() < 0.03
+
+
+def test_saturation_leaves_a_grey_image_alone_and_turns_grey_in_colour_red():
+    x = images(2, channels=1)
+    assert torch.equal(saturate(x, torch.arange(2), 5, 0), x)
+    red, green, blue = saturate(x.expand(-1, 3, -1, -1), torch.arange(2), 5, 0).unbind(1)
+    assert torch.equal(red, x[:, 0])
+    assert torch.equal(green, blue)
+    assert (green <= red).all()
+
+
+def test_snow_whitens_and_fog_draws_to_its_own_light():
+    black = torch.zeros(4, 3, 64, 64)
+    assert (snow(black, torch.arange(4), 1, 0).mean((1, 2, 3)) > 0.02).all()
+    assert torch.equal(fog(black, torch.arange(4), 1, 0), black)  # as the originals: nothing is brighter than its image
+
+
+def test_frost_draws_all_five_photographs_evenly():
+    ids = torch.arange(3000)
+    ice = frost(torch.zeros(3000, 3, 32, 32), ids, 5, 0)
+    drawn = keyed.bits(ids, 5, (3,), keyed.derive(0, "frost"))[:, 0].long().bitwise_and(2**24 - 1) * 5 >> 24
+    counts = torch.bincount(drawn, minlength=5)
+    assert (counts - 600).abs().max() < 5 * 600**0.5
+    means = torch.stack([ice[drawn == number].mean() for number in range(5)])
+    assert len(means.unique()) == 5
+
+
+def test_mud_and_water_are_their_own_colours():
+    white, black = torch.ones(8, 3, 64, 64), torch.zeros(8, 3, 64, 64)
+    mud = spatter(white, torch.arange(8), 4, 0)
+    darkest = mud.flatten(2).amin(2).amin(0).mul(255).round()
+    assert darkest.tolist() == pytest.approx([63, 42, 20], abs=1)
+    water = spatter(black, torch.arange(8), 1, 0).flatten(2).amax(2).amax(0)
+    assert (water[1] / water[0]).item() == pytest.approx(238 / 175, abs=0.03)
+
+
+@each_severity
+def test_elastic_transform_keeps_a_plain_image_plain(severity):
+    x = torch.full((2, 3, 32, 32), 77 / 255)
+    assert torch.equal(elastic_transform(x, torch.arange(2), severity, 0), x)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quality", [80, 25, 7])
+def test_both_codecs_are_one(channels, quality):
+    image = (images(1, channels, 33, 45)[0] * 255).byte().permute(1, 2, 0).contiguous()
+    assert torch.equal(jpeg.by_torchvision(image, quality), jpeg.by_pillow(image, quality))
+
+
+def test_threads_do_not_change_a_jpeg(monkeypatch):
+    x = images(6, height=48)
+    alone = jpeg_compression(x, torch.arange(6), 3, 0)
+    monkeypatch.setattr(jpeg, "_SHARE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert torch.equal(jpeg_compression(x, torch.arange(6), 3, 0), alone)
+
+
+@named(ALL)
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_what_a_cpu_gives(corruption):
+    x, ids = images(8), torch.arange(8)
+    for severity in range(1, 6):
+        cpu, gpu = corruption(x, ids, severity, 0), corruption(x.cuda(), ids.cuda(), severity, 0).cpu()
+        apart = ((cpu - gpu) * 255).round().abs()
+        assert apart.max() <= 1
+        assert (apart > 0).float().mean() < 1e-3
