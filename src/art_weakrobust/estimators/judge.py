@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from .modes import evaluating
+from .precision import exact_float32 as exact_float32  # one of the judge's two words, for those who judge tensors
 from .pytorch import FastPyTorchClassifier, answers_as_its_module
-
-_AUTOCAST_DEVICES = ("cpu", "cuda")
-
-
-def _fine_switches() -> list[Any]:
-    """Return the owners of PyTorch's ``fp32_precision`` (since 2.9) that its older switches stand for."""
-    backends: Any = torch.backends
-    if not hasattr(backends.cuda.matmul, "fp32_precision"):
-        return []
-    of_gpu = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
-    return [*of_gpu, backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
-
-
-def _coarse_switches() -> tuple[str, bool] | None:
-    """Return the older switches, or None where the user set the newer ones, which PyTorch then forbids to mix."""
-    try:
-        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    except RuntimeError:
-        return None
-
-
-def _set_coarse_switches(matmul: str, cudnn: bool) -> None:
-    torch.set_float32_matmul_precision(matmul)
-    torch.backends.cudnn.allow_tf32 = cudnn
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    fine = _fine_switches()
-    values = [owner.fp32_precision for owner in fine]
-    coarse = _coarse_switches()
-    try:
-        if coarse is not None:
-            _set_coarse_switches("highest", False)
-        for owner in fine:
-            if owner.fp32_precision not in ("none", "ieee"):
-                owner.fp32_precision = "ieee"
-        yield
-    finally:
-        if coarse is not None:
-            _set_coarse_switches(*coarse)
-        for owner, value in zip(fine, values, strict=True):
-            if owner.fp32_precision != value:
-                owner.fp32_precision = value
-
-
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """Compute float32 in float32: autocast, TF32 and bfloat16 matrix products are off inside, restored afterwards."""
-    with ExitStack() as stack:
-        for device in _AUTOCAST_DEVICES:
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        stack.enter_context(_full_precision())
-        yield
 
 
 def module_of(estimator: Any) -> nn.Module | None:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+class LabelsKnown(NamedTuple):
+    """Labels that a loss has been given before, and what it takes in their place.
+
+    An attack gives the same tensor at every step; to look into it again would make it wait for the device.
+    """
+
+    labels: Tensor
+    version: int
+    taken: Tensor
+
+    @classmethod
+    def of(cls, labels: Tensor, taken: Tensor) -> LabelsKnown | None:
+        """Return what to remember; None for labels whose writes PyTorch does not count."""
+        return None if labels.is_inference() else cls(labels, labels._version, taken)
+
+    def are(self, labels: Any) -> bool:
+        """Return whether these are those labels, unwritten since."""
+        return labels is self.labels and labels._version == self.version
 
 
 def label_rules(loss: Any) -> tuple[bool, bool, bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,13 +12,18 @@ from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMe
 from torch import Tensor, nn
 
 from .border import LogitsOnly, float32_tensor, stream
-from .labels import label_rules
-from .modes import evaluating, set_mode
-from .plan import BATCH_SIZE, arranged, device_for, plan_for
+from .labels import LabelsKnown, label_rules
+from .modes import set_mode
+from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
+from .precision import precision_on
+from .search import SearchNetwork
 
 
 class ForwardPasses(PyTorchClassifier):
     """Construction and everything that only asks the model; parameters as in ``FastPyTorchClassifier``."""
+
+    estimator_params = [*PyTorchClassifier.estimator_params, "precision"]  # noqa: RUF012 - ART reads it in this form
+    _made_anew: ClassVar[tuple[str, ...]] = ("_search", "_labels_known")
 
     def __init__(
         self,
@@ -35,9 +41,12 @@ class ForwardPasses(PyTorchClassifier):
         postprocessing_defences: Any = None,
         preprocessing: Any = None,
         device_type: str = "gpu",
+        precision: str = "float32",
     ) -> None:
         self._chosen_device = device_for(device_type)
-        self.plan = {"batch_size": BATCH_SIZE}
+        self._plan: dict[str, Any] = {"batch_size": BATCH_SIZE, "precision": precision}
+        self._search = SearchNetwork()
+        self._labels_known: LabelsKnown | None = None
         super().__init__(
             model=model,
             loss=loss,
@@ -75,8 +84,33 @@ class ForwardPasses(PyTorchClassifier):
         self._model.to(self._device)
         self._layer_names = self._model.get_layers
         self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
+        self._labels_known = None
         self._reduce_labels, self._int_labels, self._probability_labels = label_rules(self._loss)
-        self.plan = plan_for(self._device, self.model, self.plan["batch_size"])
+        self._plan = plan_for(self._device, self.model, self._plan["batch_size"], self._plan["precision"])
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The execution plan, see :func:`~art_weakrobust.estimators.plan.plan_for`; keys left out keep their default.
+
+        :raises ModelError: where it is set to something that is not known.
+        """
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: Mapping[str, Any]) -> None:
+        self._plan = {**plan_for(self._device, self.model), **checked(plan)}
+
+    def set_plan(self, **keys: Any) -> None:
+        """Set some keys of the plan and leave the others.
+
+        :raises ModelError: for a key or value that is not known.
+        """
+        self._plan = {**self._plan, **checked(keys)}
+
+    @property
+    def precision(self) -> str:
+        """``float32`` or ``bfloat16``: that of the search; ``predict`` and the judge stay in float32."""
+        return str(self._plan["precision"])
 
     def set_params(self, **kwargs: Any) -> None:
         """Set parameters of the constructor, and what follows from them.
@@ -89,7 +123,10 @@ class ForwardPasses(PyTorchClassifier):
             kwargs["model"] = self._make_model_wrapper(kwargs["model"])
         if "preprocessing" in kwargs:
             kwargs["preprocessing"] = self._standardiser(kwargs["preprocessing"])
+        precision = kwargs.pop("precision", None)
         super().set_params(**kwargs)
+        if precision is not None:
+            self.set_plan(precision=precision_on(self._device, precision))
         if kwargs.keys() & {"device_type", "model", "loss"}:
             self._settle()
 
@@ -110,30 +147,23 @@ class ForwardPasses(PyTorchClassifier):
     def _logits_of_slice(self, x: np.ndarray | Tensor) -> Tensor:
         return self._logits(self._preprocessed(float32_tensor(x, self._device)))
 
-    def predict(self, x: np.ndarray, batch_size: int = 128, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
-        """Return the float32 outputs (n, K) of ``x``, after postprocessing.
+    def predict(
+        self, x: np.ndarray, batch_size: int | None = None, training_mode: bool = False, **_kwargs: Any
+    ) -> np.ndarray:
+        """Return the float32 outputs (n, K) of ``x``, after postprocessing: those of the model itself, in float32.
 
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
-        :param batch_size: images a forward pass.
+        :param batch_size: images a forward pass; that of the plan by default, ART's 128 unless somebody changed it.
         :param training_mode: whether the model is in training mode, and stays so, or in evaluation mode.
         :param _kwargs: what attacks and evaluations of ART pass on (``y``, ``logits``, ...); without effect.
         """
+        self._search.doubt()  # attacks begin or end with a prediction
         set_mode(self._model, training_mode)
-        with torch.no_grad():
-            outputs = stream(self._logits_of_slice, x, batch_size, self.nb_classes)
+        with torch.no_grad():  # inference_mode gains nothing measurable, and spoils what modules keep of a forward pass
+            outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
         return outputs if not self.postprocessing_defences else self._apply_postprocessing(preds=outputs, fit=False)
-
-    def predict_tensor(self, x: Tensor) -> Tensor:
-        """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
-
-        The model is in evaluation mode meanwhile; afterwards every module has the training flag that it had.
-
-        :param x: images (n, ...), on any device.
-        """
-        with evaluating(self._model), torch.no_grad():
-            return self._logits(self._preprocessed(float32_tensor(x, self._device)))
 
     def _predict_framework(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x_preprocessed, y_preprocessed = self._apply_preprocessing(x, y=y, fit=False, no_grad=False)
@@ -173,8 +203,10 @@ class ForwardPasses(PyTorchClassifier):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but ART's file names: weights travel in the pickle, no file is left behind."""
-        return self.__dict__.copy()
+        return {name: value for name, value in self.__dict__.items() if name not in self._made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take everything back; optimizer and module still share their parameters."""
         self.__dict__.update(state)
+        self._search = SearchNetwork()
+        self._labels_known = None

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from .folding import may_fold
+from .precision import precision_on
 
 BATCH_SIZE = 128
 """Images a forward pass where nobody says otherwise; ART's own default."""
 
-_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "memory_format": tuple(FORMATS),
+    "precision": ("float32", "bfloat16"),
+    "folding": ("none", "conv-bn"),
+    "compile": (False, True),
+}
+"""What the keys of a plan may be, ``batch_size`` apart."""
 
 
 def device_for(device_type: str | torch.device) -> torch.device:
@@ -42,23 +53,48 @@ def device_for(device_type: str | torch.device) -> torch.device:
     return device
 
 
-def plan_for(device: torch.device, model: nn.Module, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
-    """Return the execution plan: ``memory_format``, ``precision``, ``batch_size`` and ``folding``.
+def plan_for(
+    device: torch.device, model: nn.Module, batch_size: int = BATCH_SIZE, precision: str = "float32"
+) -> dict[str, Any]:
+    """Return the execution plan: ``memory_format``, ``precision``, ``batch_size``, ``folding`` and ``compile``.
 
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
-    their images channels last; their weights stay as they are.
+    their images channels last. What the plan asks for and a model does not allow is left out without a word.
+
+    :param precision: of the search: ``float32``, ``bfloat16`` or ``auto``.
     """
     convolutions = any(isinstance(part, nn.Conv2d) for part in model.modules())
     channels_last = device.type == "cpu" and convolutions
     return {
         "memory_format": "channels_last" if channels_last else "contiguous",
-        "precision": "float32",
+        "precision": precision_on(device, precision),
         "batch_size": batch_size,
-        "folding": "none",
+        "folding": "conv-bn" if may_fold(model) else "none",
+        "compile": False,
     }
+
+
+def checked(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan in which every key has a value that is known.
+
+    :raises ModelError: where that is not so; it names the key, the value and what is possible.
+    """
+    possible = {**CHOICES, "batch_size": "a whole number from 1"}
+    for key, value in plan.items():
+        if key not in possible:
+            raise ModelError(f"plan key {key!r} is not known; the keys are {', '.join(possible)}")
+        if key == "batch_size":
+            right = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        else:
+            right = any(value is choice or (value == choice and type(value) is str) for choice in CHOICES[key])
+        if not right:
+            expected = possible[key]
+            words = expected if isinstance(expected, str) else " or ".join(repr(choice) for choice in expected)
+            raise ModelError(f"plan {key}={value!r} is not possible; use {words}")
+    return dict(plan)
 
 
 def arranged(x: Tensor, plan: dict[str, Any]) -> Tensor:
     """Return ``x`` in the memory format of the plan, itself where it has it already."""
-    memory_format = _FORMATS[plan["memory_format"]] if x.ndim == 4 else torch.contiguous_format
+    memory_format = FORMATS[plan["memory_format"]] if x.ndim == 4 else torch.contiguous_format
     return x.contiguous(memory_format=memory_format)

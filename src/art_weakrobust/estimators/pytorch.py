@@ -17,11 +17,11 @@ from ..errors import ModelError
 from . import tuning
 from .border import float32_tensor
 from .gradients import class_gradients, differentiating, input_gradient, with_reduction
-from .labels import is_index, label_tensor, one_hot
-from .modes import evaluating, set_mode
+from .modes import set_mode
 from .passes import ForwardPasses
-from .plan import BATCH_SIZE, arranged
+from .plan import BATCH_SIZE
 from .shapes import shape_and_classes
+from .tensors import TensorPasses
 
 if TYPE_CHECKING:
     from ..protocols import ModelInfo
@@ -44,19 +44,23 @@ def _is_identity(operation: Any) -> bool:
     )
 
 
-class FastPyTorchClassifier(ForwardPasses):
+class FastPyTorchClassifier(TensorPasses):
     """ART's ``PyTorchClassifier``, answering the same with less work: change the class name and nothing else.
 
     Gradients are taken with respect to the input alone, the model is called once and gives its logits, images cross
     the border as slices in float32 whatever their type was, and index labels are taken wherever one-hot labels are.
-    Parameters are those of ``PyTorchClassifier`` but for these two:
+    Parameters are those of ``PyTorchClassifier`` but for these:
 
     :param preprocessing: None by default, where ART has ``(0.0, 1.0)``: the same numbers without a pass over the data.
     :param device_type: ``"cpu"``, ``"gpu"``, or a device as PyTorch writes it, such as ``"cuda:1"`` or ``"mps"``.
-    :raises ModelError: where the device is not known or not present.
+    :param precision: of gradients and whatever else searches: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16
+        where the device computes it natively. Predictions are in float32 always.
+    :raises ModelError: where the device is not known or not present, or the precision not known.
 
-    ``plan`` is the execution plan (see :func:`~art_weakrobust.estimators.plan.plan_for`); ``forwards`` and
-    ``gradients`` count the images that went through the model forwards and backwards, training apart.
+    Gradients in evaluation mode come from a private copy of the model, see
+    :class:`~art_weakrobust.estimators.search.SearchNetwork`. ``plan`` is the execution plan (see
+    :func:`~art_weakrobust.estimators.plan.plan_for`); ``forwards`` and ``gradients`` count the images that went through
+    the model forwards and backwards, training apart.
     """
 
     tune = tuning.tune
@@ -97,56 +101,6 @@ class FastPyTorchClassifier(ForwardPasses):
             shared._model, shared._layer_names = classifier._model, list(classifier.layer_names or ())
         return shared
 
-    def _loss_labels(self, y: np.ndarray | Tensor) -> Tensor:
-        """Return labels, index or one-hot, as what the loss takes."""
-        labels = label_tensor(y, self._device)
-        if is_index(labels) and self._int_labels:
-            return labels.reshape(-1).long()
-        if is_index(labels) and self.nb_classes > 2:
-            labels = one_hot(labels, self.nb_classes)
-        return self.reduce_labels(labels)  # type: ignore[return-value]
-
-    def _loss_of(self, loss: Any, logits: Tensor, y: np.ndarray | Tensor) -> Tensor:
-        labels = self._loss_labels(y)
-        if self._reduce_labels and not self._int_labels and labels.numel() == logits.numel():
-            labels = labels.reshape(logits.shape)  # binary losses want the very shape of the logits
-        return loss(logits, labels)  # type: ignore[no-any-return]
-
-    def _with_labels(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Return images and labels after the preprocessing operations, which know one-hot labels alone."""
-        if not self.preprocessing_operations:
-            return x, y
-        if is_index(y) and self.nb_classes > 2:
-            y = one_hot(label_tensor(y, self._device), self.nb_classes)
-        if self.all_framework_preprocessing:
-            return self._apply_preprocessing(x, y=label_tensor(y, self._device), fit=False, no_grad=False)
-        y = y.cpu().numpy() if isinstance(y, Tensor) else y
-        x, y = self._apply_preprocessing(x.cpu().numpy(), y=y, fit=False)
-        return float32_tensor(x, self._device), y
-
-    def _leaf(self, x: np.ndarray | Tensor, y: Any = None) -> tuple[Tensor, Tensor, Any]:
-        """Return the leaf of a gradient, the images that go into the model, and the labels."""
-        images = float32_tensor(x, self._device)
-        if self.all_framework_preprocessing:
-            leaf = arranged(images, self.plan).requires_grad_(True)
-            return leaf, *((self._preprocessed(leaf), None) if y is None else self._with_labels(leaf, y))
-        inputs, labels = (self._preprocessed(images), None) if y is None else self._with_labels(images, y)
-        return inputs.requires_grad_(True), inputs, labels
-
-    def _pulled_back(self, x: np.ndarray | Tensor, gradient: Tensor) -> Any:
-        """Return a gradient as what ``x`` is, taken through the operations that PyTorch could not differentiate."""
-        if self.all_framework_preprocessing:
-            return gradient if isinstance(x, Tensor) else gradient.cpu().numpy()
-        images = x.cpu().numpy() if isinstance(x, Tensor) else x
-        gradients = self._apply_preprocessing_gradient(images, gradient.cpu().numpy())  # type: ignore[no-untyped-call]
-        return torch.from_numpy(gradients).to(self._device) if isinstance(x, Tensor) else gradients
-
-    def _set_gradient_mode(self, training_mode: bool) -> None:
-        set_mode(self._model, training_mode or self.is_rnn)  # cuDNN differentiates an RNN in training mode alone
-        if self.is_rnn and not training_mode:
-            self.set_batchnorm(train=False)
-            self.set_dropout(train=False)
-
     def compute_loss(self, x: Any, y: Any, reduction: str = "none", **_kwargs: Any) -> Any:
         """Return the loss of ``x``: an array for arrays; for tensors a tensor, with its graph.
 
@@ -170,25 +124,9 @@ class FastPyTorchClassifier(ForwardPasses):
         :raises ValueError: where the loss does not depend on the input.
         """
         self._set_gradient_mode(training_mode)
-        return self._gradient_of(self._loss, x, y)
-
-    def loss_gradient_tensor(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the gradient of each sample's own loss with respect to ``x``, contiguous float32 on the device.
-
-        It is that of the summed loss, so that it depends neither on the batch nor on its size. A loss without
-        ``reduction`` is taken as it is. Evaluation mode meanwhile; training flags are left as they were.
-
-        :param x: images (n, ...).
-        :param y: labels, index (n,) or one-hot (n, K).
-        """
-        loss = with_reduction(self._loss, "sum") if hasattr(self._loss, "reduction") else self._loss
-        with evaluating(self._model):
-            return self._gradient_of(loss, x, y)  # type: ignore[no-any-return]
-
-    def _gradient_of(self, loss: Any, x: Any, y: Any) -> Any:
-        with differentiating(self._model):
+        with differentiating(network := self._network(training_mode)):
             leaf, inputs, labels = self._leaf(x, y)
-            gradient = input_gradient(self._loss_of(loss, self._logits(inputs), labels), leaf)
+            gradient = input_gradient(self._loss_of(self._loss, self._searched(network, inputs), labels), leaf)
         self.gradients += len(gradient)
         return self._pulled_back(x, gradient)
 
@@ -206,9 +144,9 @@ class FastPyTorchClassifier(ForwardPasses):
         ):
             raise ValueError(f"Label {label} is out of range.")
         self._set_gradient_mode(training_mode)
-        with differentiating(self._model):
+        with differentiating(network := self._network(training_mode)):
             leaf, inputs, _ = self._leaf(x)
-            logits = self._logits(inputs)[:, : self.nb_classes]
+            logits = self._searched(network, inputs)[:, : self.nb_classes]
             gradients = class_gradients(logits, leaf, label, separable=not training_mode)
         self.gradients += len(gradients) * gradients.shape[1]
         return np.asarray(self._pulled_back(x, gradients))
@@ -255,12 +193,14 @@ class FastPyTorchClassifier(ForwardPasses):
         clip_values: tuple[float, float] = (0, 1),
         input_shape: tuple[int, ...] | None = None,
         nb_classes: int | None = None,
+        precision: str = "float32",
     ) -> FastPyTorchClassifier:
         """Return a classifier with cross-entropy loss around a module; the target of the estimator ``fast``.
 
         :param info: what is known of the model; ``input_shape`` and ``nb_classes`` come first, a forward pass last.
         :param device: a device type of the constructor; a GPU where there is one by default.
         :param batch_size: images a forward pass, kept in ``plan``.
+        :param precision: as in the constructor.
         :raises ModelError: where ``model`` is no module, its shape is not known, or the device is not present.
         """
         shape, classes = shape_and_classes(model, info, input_shape, nb_classes)
@@ -271,6 +211,7 @@ class FastPyTorchClassifier(ForwardPasses):
             nb_classes=classes,
             clip_values=clip_values,
             device_type=device or "gpu",
+            precision=precision,
         )
-        classifier.plan["batch_size"] = batch_size
+        classifier.set_plan(batch_size=batch_size)
         return classifier

@@ -1,0 +1,161 @@
+"""The network that searches: a private copy of the module for attacks and scoring, in the form of the plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .border import LogitsOnly
+from .folding import Pair, folded, pairs, refill
+from .modes import evaluating
+from .plan import FORMATS
+from .precision import exact_float32
+from .watching import Glance, Settings, checksum
+
+_log = logging.getLogger(__name__)
+
+SOFTMAX_TOLERANCE = 1e-5
+"""By how much a probability of the copy may differ from that of the original on the images of the check."""
+
+LOGIT_TOLERANCE = 1e-4
+"""The same for logits, relative to the largest: where a probability is close to 1 it would hide a difference."""
+
+EXAMPLES = 8
+
+
+class SearchNetwork:
+    """Makes the copy, looks at the module at every use, and follows whatever has changed in it.
+
+    A write to a parameter or buffer is seen by PyTorch's version counters; one through ``.data`` and a change of a
+    plain attribute only after :meth:`doubt`, since to look for these takes a while. Where only values have changed,
+    they are folded again; otherwise the copy is made anew. There is no copy where hooks watch the module, where it
+    writes to itself when it is called, or where the copy's answers are not those of the original.
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Any, ...] = ()
+        self._source: nn.Module | None = None
+        self._glance: Glance | None = None
+        self._settings: Settings | None = None
+        self._checksum: list[int] = []
+        self._pairs: list[Pair] = []
+        self._copy: LogitsOnly | None = None
+        self._runs: nn.Module | None = None
+        self._doubted = False
+        self.relied_upon = False
+
+    def doubt(self) -> None:
+        """Look at everything before the next use, unless somebody has just done so and relies on it."""
+        self._doubted = not self.relied_upon
+
+    def of(self, wrapper: nn.Module, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> nn.Module | None:
+        """Return the copy that is to be asked in place of ``wrapper``, or None where that one is to be asked itself.
+
+        :param wrapper: ART's wrapper of the module.
+        :param plan: of which ``folding``, ``memory_format`` and ``compile`` count here.
+        :param example: gives images for the check, on the device.
+        """
+        if not isinstance(wrapper, LogitsOnly) or not _asks_for_a_copy(plan):
+            return None
+        source = wrapper._model
+        glance = Glance.at(source)
+        if glance is None:
+            return None
+        asked = tuple(plan[key] for key in ("folding", "memory_format", "compile"))
+        known = self._glance is not None and source is self._source and asked == self._asked
+        if not known or self._structure_changed(source):
+            self._make(wrapper, plan, example)
+            self._source, self._asked, self._glance = source, asked, Glance.at(source)
+        elif not self._same_values(glance):
+            self._follow(wrapper, plan, example, glance)
+        self._doubted = False
+        return self._runs
+
+    def _structure_changed(self, source: nn.Module) -> bool:
+        return self._doubted and (self._settings is None or not self._settings.same(Settings(source)))
+
+    def _same_values(self, glance: Glance) -> bool:
+        assert self._glance is not None
+        return self._glance.same(glance) and not (self._doubted and checksum(glance.tensors) != self._checksum)
+
+    def _follow(
+        self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor], glance: Glance
+    ) -> None:
+        """Take over new values, or make the copy anew where more than values has changed."""
+        source, settings = wrapper._model, Settings(wrapper._model)
+        if self._copy is None or self._settings is None or not self._settings.same(settings):
+            self._make(wrapper, plan, example)
+        else:
+            with torch.inference_mode(False):
+                refill(self._copy._model, source, self._pairs)
+                if not self._agrees(wrapper, self._copy, example()):
+                    self._copy = self._runs = None
+            self._checksum = checksum(glance.tensors)
+        self._glance = Glance.at(source)
+
+    def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
+        source = wrapper._model
+        self._copy, self._runs, self._pairs = None, None, []
+        with torch.inference_mode(False):
+            try:
+                images = example()
+                made = self._made(source, plan, images)
+                if made is not None and self._agrees(wrapper, made, images):
+                    self._copy = made
+                    self._runs = cast(nn.Module, torch.compile(made)) if plan["compile"] else made
+            except Exception as error:  # copying and asking run the model's own code, which may raise anything
+                _log.info("%s is searched on as it is: %s", type(source).__name__, " ".join(str(error).split()))
+        glance = Glance.at(source)
+        self._settings = Settings(source)
+        self._checksum = checksum(glance.tensors) if glance is not None and self._copy is not None else []
+
+    def _made(self, source: nn.Module, plan: Mapping[str, Any], images: Tensor) -> LogitsOnly | None:
+        self._pairs = pairs(source, images) if plan["folding"] == "conv-bn" else []
+        if not self._pairs and plan["memory_format"] == "contiguous" and not plan["compile"]:
+            return None
+        twin = folded(source, self._pairs)
+        return LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
+
+    @staticmethod
+    def _agrees(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> bool:
+        """Return whether the copy answers as the original, and calling the original does not change it."""
+        module, devices = wrapper._model, [images.device] if images.device.type == "cuda" else []
+        with exact_float32(), torch.random.fork_rng(devices), evaluating(wrapper), torch.no_grad():
+            glance, settings = Glance.at(module), Settings(module)
+            expected, got = (asked(images.clone())[-1] for asked in (wrapper, made))
+            after = Glance.at(module)
+            steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
+        softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
+        relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+        agrees = bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
+        if not (steady and agrees):
+            why = (
+                f"its copy's probabilities differ by {float(softmax):.1e}" if steady else "it changes when it is called"
+            )
+            _log.info("%s is searched on as it is: %s", type(module).__name__, why)
+        return steady and agrees
+
+
+def _asks_for_a_copy(plan: Mapping[str, Any]) -> bool:
+    return bool(plan["folding"] != "none" or plan["memory_format"] != "contiguous" or plan["compile"])
+
+
+def _laid_out(module: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    if memory_format != torch.contiguous_format:
+        for parameter in module.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=memory_format)
+    return module
+
+
+def example_images(input_shape: tuple[int, ...], clip_values: Any) -> Tensor:
+    """Return images to check a copy with, float32 (8, ...): noise of rising contrast around grey, always the same."""
+    low, high = (0.0, 1.0) if clip_values is None else (float(value.min()) for value in clip_values)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(EXAMPLES, *input_shape, generator=generator) - 0.5
+    contrast = torch.linspace(0.125, 1, EXAMPLES).reshape(-1, *(1,) * len(input_shape))
+    return low + (high - low) * (0.5 + contrast * noise)

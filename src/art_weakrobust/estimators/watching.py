@@ -1,0 +1,113 @@
+"""Whether a module is still what it was: its tensors by identity and version, its settings, and its very bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, tuple)
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is seen of a module at every use: its parameters and buffers, where they are, and how often written.
+
+    The tensors themselves are held, so that another one cannot take the place of theirs in memory.
+    """
+
+    tensors: list[Tensor]
+    writes: list[tuple[int, int]]
+
+    @classmethod
+    def at(cls, module: nn.Module) -> Glance | None:
+        """Return a glance at ``module``; None where hooks watch or change it, or where PyTorch counts no writes."""
+        tensors: list[Tensor] = []
+        seen: set[nn.Module] = set()
+        waiting: list[nn.Module] = [module]
+        while waiting:
+            part = waiting.pop()
+            if part in seen:
+                continue
+            seen.add(part)
+            state = part.__dict__
+            if any(state.get(hooks) for hooks in _HOOKS):
+                return None
+            tensors.extend(tensor for tensor in state["_parameters"].values() if tensor is not None)
+            tensors.extend(tensor for tensor in state["_buffers"].values() if tensor is not None)
+            waiting.extend(child for child in state["_modules"].values() if child is not None)
+        if any(getattr(nn.modules.module, hooks, None) for hooks in _GLOBAL_HOOKS):
+            return None
+        if any(tensor.is_inference() or tensor.layout != torch.strided for tensor in tensors):
+            return None
+        return cls(tensors, [(tensor._version, tensor.data_ptr()) for tensor in tensors])
+
+    def same(self, other: Glance) -> bool:
+        """Return whether nothing was written or replaced between two glances."""
+        return (
+            self.writes == other.writes
+            and len(self.tensors) == len(other.tensors)
+            and all(a is b for a, b in zip(self.tensors, other.tensors, strict=True))
+        )
+
+
+class Settings:
+    """Everything about a module but the values of its parameters and buffers: structure, shapes, plain attributes."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._held: list[Any] = [module]
+        for name, part in module.named_modules():
+            self._held += [name, type(part), *_attributes(part)]
+        for tensor in (*module.parameters(), *module.buffers()):
+            self._held += [tuple(tensor.shape), tensor.dtype, tensor.device]
+
+    def same(self, other: Settings) -> bool:
+        """Return whether two modules differ in values alone; objects in attributes count as themselves."""
+        return len(self._held) == len(other._held) and all(map(_alike, self._held, other._held))
+
+
+def _attributes(part: nn.Module) -> Iterable[Any]:
+    for name, value in vars(part).items():
+        if name != "training" and not (name.startswith("_") and isinstance(value, dict | set)):
+            yield name
+            yield value
+            if isinstance(value, Tensor) and not value.is_inference():
+                yield value._version
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    return type(a) is type(b) and type(a) in _PLAIN and _equal(a, b)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(_alike, a, b))
+    return bool(a == b)
+
+
+@torch.no_grad()
+def checksum(tensors: Iterable[Tensor]) -> list[int]:
+    """Return a number for the bits of each tensor: writes through ``.data`` pass by the counters of versions.
+
+    Bits are weighed by their position with odd numbers, modulo a power of two, so that a single change is never missed.
+    """
+    sums = [_weighed(tensor.detach()) for tensor in tensors if tensor.numel()]
+    return torch.stack(sums).tolist() if sums else []  # one wait for the device, for all of them
+
+
+def _weighed(tensor: Tensor) -> Tensor:
+    bits = tensor.contiguous().reshape(-1).view(_INTEGERS[tensor.element_size()])
+    return (bits * torch.arange(1, 2 * len(bits), 2, device=bits.device)).sum()
