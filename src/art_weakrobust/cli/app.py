@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from ..errors import UserError
-from . import attacks, demo, finetune, plugins, report, run, score, select, validate
+from . import attacks, corrupt, demo, doctor, finetune, plugins, report, run, score, select, validate
 from .console import fail
 from .request import command
 
@@ -29,12 +29,14 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_start)
     command(app, "demo", demo.demo, _ALL, out="demo")
     command(app, "run", run.run, _ALL)
+    command(app, "doctor", doctor.doctor, ("model", "data", "budget", "validate"))
     command(app, "score", score.score, ("model", "data", "score", "budget"))
     command(app, "select", select.select, ("select",))
     command(app, "validate", validate.validate, ("model", "data", "budget", "validate"))
     command(app, "finetune", finetune.finetune, ("model", "data", "budget", "validate", "finetune"))
     command(app, "report", report.report, ("report",))
     app.command("attacks")(attacks.attacks)
+    app.command("corrupt")(corrupt.corrupt)
     app.command("plugins")(plugins.plugins)
     return app
 

@@ -59,6 +59,7 @@ class Options:
     resize: int | None = _option(None, "Pixels that the shorter side of every image gets.", "data")
     crop: int | None = _option(None, "Pixels of the square cut from the middle of every image.", "data")
     download: bool = _option(False, "Let data sets and models be fetched where they are not there.", "data")
+    ignore_doctor: bool = _option(False, "Go on where the doctor finds an error; the report says so.", "data")
     limit: int | None = _option(None, "Score and fine-tune on the first N samples only.", "data")
     test_limit: int | None = _option(None, "Validate on the first N test samples only.", "validate")
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
@@ -120,10 +121,7 @@ class Options:
 
         :raises UsageError: where one is not 1 to 5.
         """
-        parts = [part.strip() for part in str(self.severities).split(",") if part.strip()]
-        if not parts or any(part not in {"1", "2", "3", "4", "5"} for part in parts):
-            raise UsageError(f"--severities {self.severities!r} has to list numbers from 1 to 5, as in 1,3,5")
-        return tuple(sorted({int(part) for part in parts}))
+        return severity_numbers(str(self.severities))
 
     def of(self, *stages: str) -> dict[str, Any]:
         """Return the options of some stages (``model``, ``data``, ``score``, …) as plain values."""
@@ -155,6 +153,23 @@ class Options:
             if name not in names:
                 raise UsageError(f"unknown option {flag(name)!r}{nearest(name, names)}")
         return replace(self, **{name: _typed(name, value) for name, value in values.items()})
+
+
+def severity_numbers(text: str) -> tuple[int, ...]:
+    """Return the sorted severities of a list such as ``1,3,5`` or ``1-5``.
+
+    :raises UsageError: where one is not 1 to 5.
+    """
+    numbers: set[int] = set()
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        first, _, last = part.partition("-")
+        if not {first.strip(), (last or first).strip()} <= set("12345"):
+            numbers.clear()
+            break
+        numbers.update(range(int(first), int(last or first) + 1))
+    if not numbers:
+        raise UsageError(f"--severities {text!r} has to list numbers from 1 to 5, as in 1,3,5 or 1-5")
+    return tuple(sorted(numbers))
 
 
 def flag(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -79,12 +80,22 @@ def check_sums(name: str, files: Iterable[Path]) -> None:
             raise DataError(
                 f"{name}: there is no official file {file.name!r}, so no MD5 sum to hold it to; leave out md5"
             )
-        with file.open("rb") as stream:
-            state = hashlib.md5(usedforsecurity=False)
-            while block := stream.read(_BLOCK):
-                state.update(block)
-        if state.hexdigest() != known[file.stem]:
+        try:
+            state = file.stat()
+            found = _sum(file, state.st_size, state.st_mtime_ns)
+        except OSError as error:
+            raise DataError(f"{name}: {str(file)!r} cannot be read: {error.strerror or error}") from error
+        if found != known[file.stem]:
             raise DataError(
-                f"{name}: {str(file)!r} has the MD5 sum {state.hexdigest()}, the official file {known[file.stem]}: "
+                f"{name}: {str(file)!r} has the MD5 sum {found}, the official file {known[file.stem]}: "
                 "download it again, or leave out md5 if it is meant to be another"
             )
+
+
+@lru_cache(maxsize=64)
+def _sum(file: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a file that has changed is read again
+    state = hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            state.update(block)
+    return state.hexdigest()
