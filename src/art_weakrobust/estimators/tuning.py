@@ -1,7 +1,7 @@
 """The fastest execution plan for a model on this machine: measured when somebody asks, kept, never measured twice.
 
-Keys of the plan are settled one after the other, memory format first and batch size last, each with the best values of
-those before it; a change has to gain :data:`LEAST_GAIN`, so that noise alone moves nothing away from the default.
+Keys of the plan are settled one after the other, what gains most first, each with the best values of those before it. A
+change has to gain :data:`LEAST_GAIN`, so that noise alone moves nothing away from the default.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from ..models.cache import VARIABLE, cache_folder
 from ..store.atomic import atomic_write
 from .memory import halving, is_out_of_memory
 from .modes import evaluating
-from .plan import plan_for
+from .plan import CHOICES, plan_for
+from .precision import native_precision, precision_on
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
@@ -34,8 +35,6 @@ _log = logging.getLogger(__name__)
 
 LEAST_GAIN = 0.03
 """Share of the time that a change of the plan has to save."""
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 _BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. Larger ones only lose on a CPU, where memory that runs out ends the process."""
@@ -75,20 +74,19 @@ def tune(
     :param again: measure even where a plan is kept.
     :param cost: what is to be small, in place of measured seconds an image.
     :param clock: seconds, from any zero.
-    :raises UsageError: for a precision that is not known, or seconds that are not above zero.
+    :raises ModelError: for a precision that is not known.
+    :raises UsageError: for seconds that are not above zero.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r} has to be one of {', '.join(PRECISIONS)}")
+    device = torch.device(estimator.device)
     if not seconds > 0:
         raise UsageError(f"seconds {seconds!r} has to be above zero")
-    asked = {"precision": precision, "compile": compile}
+    precisions = ("float32", native_precision(device)) if precision == "auto" else (precision_on(device, precision),)
+    asked = {"precision": precisions, "compile": compile}
     file = _file(estimator, asked)
     if file is not None and not again and _follow_kept(estimator, file):
         return dict(estimator.plan)
     before = dict(estimator.plan)
-    start = plan_for(estimator.device, estimator.model, before["batch_size"])
-    if precision == "bfloat16":
-        start["precision"] = precision
+    start = plan_for(device, estimator.model, precision=precisions[0])  # what was tuned before must not matter
     with _unnoticed(estimator):
         try:
             plan = _fastest(start, _choices(estimator, asked), cost or Stopwatch(estimator, x, clock), seconds, clock)
@@ -103,15 +101,15 @@ def tune(
 
 def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Return what may be tried for each key of the plan, in the order in which they are settled."""
-    choices: dict[str, tuple[Any, ...]] = {
-        "memory_format": ("contiguous", "channels_last") if len(estimator.input_shape) == 3 else ("contiguous",),
-        "folding": ("none", "conv-bn"),
-        "precision": ("float32", "bfloat16") if asked["precision"] == "auto" else (asked["precision"],),
-    }
     device = torch.device(estimator.device).type
-    choices["batch_size"] = _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"])
+    choices: dict[str, tuple[Any, ...]] = {
+        "precision": asked["precision"],
+        "memory_format": CHOICES["memory_format"] if len(estimator.input_shape) == 3 else ("contiguous",),
+        "folding": CHOICES["folding"],
+        "batch_size": _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"]),
+    }
     if asked["compile"]:
-        choices["compile"] = (False, True)  # last: a program is compiled for one batch size
+        choices["compile"] = CHOICES["compile"]  # last: a program is compiled for one batch size
     return choices
 
 
@@ -119,15 +117,15 @@ def _fastest(
     plan: Plan, choices: Mapping[str, tuple[Any, ...]], cost: Cost, seconds: float, clock: Callable[[], float]
 ) -> Plan:
     """Return the plan of least cost, one key after the other; a batch is halved until memory does for it."""
-    share = seconds / (1 + sum(len(values) for values in choices.values()))
+    share = seconds / (1 + sum(value != plan[key] for key, values in choices.items() for value in values))
     end = clock() + seconds
     least, batch_size = halving(lambda size: cost({**plan, "batch_size": size}, share), plan["batch_size"])
     plan = {**plan, "batch_size": batch_size}
     for key, values in choices.items():
         settled = plan
-        for value in (value for value in values if value != settled.get(key)):
+        for value in (value for value in values if value != settled[key]):
             if clock() >= end:
-                _log.warning("tuning stops after %g seconds: %s=%s is not tried", seconds, key, value)
+                _log.warning("tuning stops after %g s: %s=%s is not tried; tune(again=True) tries", seconds, key, value)
                 return plan
             candidate = {**settled, key: value}
             found = _cost_of(candidate, cost, share)
@@ -215,7 +213,6 @@ def _file(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> Path | 
     known = {
         "measured": _VERSION,
         "asked": dict(asked),
-        "batch_size": estimator.plan["batch_size"],
         "architecture": [f"{type(module).__module__}.{type(module).__qualname__}", str(module), state],
         "input_shape": list(estimator.input_shape),
         "operations": [type(part).__name__ for part in estimator.preprocessing_operations],
@@ -240,14 +237,15 @@ def _machine(device: torch.device) -> list[Any]:
 
 def _follow_kept(estimator: FastPyTorchClassifier, file: Path) -> bool:
     """Let the estimator follow the plan that is kept, and say whether there is one that it can follow."""
-    before = estimator.plan
     try:
-        estimator.plan = json.loads(file.read_bytes())
+        plan = json.loads(file.read_bytes())
+        if not isinstance(plan, dict):
+            raise ModelError(f"a plan is a table, not {plan!r}")
+        estimator.plan = plan
     except FileNotFoundError:
         return False
     except (OSError, ValueError, ModelError) as error:
         _log.warning("the execution plan in %s is measured again: %s", file, error)
-        estimator.plan = before
         return False
     return True
 
