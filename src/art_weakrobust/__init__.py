@@ -17,6 +17,8 @@ _PUBLIC = {
     "Spec": "plugins.spec",
     "hookimpl": "plugins.hookspecs",
     "ThreatModel": "threat",
+    "early_stopping": "perturbations.attacks.stopping",
+    "diagnose": "doctor.examine",
 }
 
 __all__ = [
@@ -27,11 +29,15 @@ __all__ = [
     "WeakRobustTrainer",
     "WeakRobustValidator",
     "__version__",
+    "diagnose",
+    "early_stopping",
     "hookimpl",
 ]
 
 if TYPE_CHECKING:
+    from .doctor.examine import diagnose
     from .estimators.pytorch import FastPyTorchClassifier
+    from .perturbations.attacks.stopping import early_stopping
     from .plugins.hookspecs import hookimpl
     from .plugins.spec import Spec
     from .threat import ThreatModel

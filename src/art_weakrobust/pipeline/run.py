@@ -236,6 +236,7 @@ class Street:
         sets = sets_of(weak_set, train, self.context.test, test_ids, tune=phase == "before")
         craft = craft_of(train, weak_set)  # the guard part is of the test split
         validator = self.context.make("validator", self.options.validator, estimator, craft=craft)
+        self.run.update(early_stop=bool(getattr(validator, "early_stop", False)))
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
 

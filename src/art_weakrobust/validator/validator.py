@@ -67,6 +67,7 @@ class WeakRobustValidator(Evaluation):
     :param quantise: round neighbors to 8 bits.
     :param include_misclassified: score samples that are wrong when clean as well.
     :param batch_size: images in one forward pass.
+    :param early_stop: memoryless attacks leave a sample once it is fooled: same verdicts, smaller perturbations.
     :param craft: samples, ``(x, y)`` or a ``Dataset``, that are judged nowhere, for attacks that make one perturbation
         for all, such as ``uap``; by default :meth:`evaluate` takes training samples outside weak set and control.
     :param plugins: modules or objects with hooks, or a manager.
@@ -96,6 +97,7 @@ class WeakRobustValidator(Evaluation):
         quantise: bool = False,
         include_misclassified: bool = False,
         batch_size: int = 128,
+        early_stop: bool = True,
         craft: Dataset | tuple[np.ndarray, np.ndarray] | None = None,
         plugins: Manager | Iterable[Any] = (),
         verbose: bool = True,
@@ -106,7 +108,7 @@ class WeakRobustValidator(Evaluation):
         self.neighbors, self.seed, self.batch_size, self.verbose = int(neighbors), int(seed), int(batch_size), verbose
         self.craft = as_dataset(*craft, name="craft") if isinstance(craft, tuple) else craft
         self.attacks, self.corruptions = _kept(attacks), _kept(corruptions)
-        self.severities, self.scorer = tuple(severities), scorer
+        self.severities, self.scorer, self.early_stop = tuple(severities), scorer, bool(early_stop)
         self.quantise, self.include_misclassified = quantise, include_misclassified
         self.selection = {
             "fraction": fraction,
@@ -189,6 +191,7 @@ class WeakRobustValidator(Evaluation):
             radius_norm=self.radius_norm,
             seed=self.seed,
             batch_size=self.batch_size,
+            early_stop=self.early_stop,
         )
 
     def _attacks(self, estimator: Estimator, craft: Dataset | None = None) -> list[AttackType]:
@@ -264,6 +267,7 @@ class WeakRobustValidator(Evaluation):
             "scorer": self._scorer_name(),
         }
         arguments |= {"eps": self.eps, "eps_l2": self.eps_l2, "severities": list(self.severities)}
+        arguments["early_stop"] = self.early_stop
         fingerprints = {"model": model_fingerprint(estimator), "data": data_fingerprint(data)}
         if test is not None:
             fingerprints["test"] = data_fingerprint(test)

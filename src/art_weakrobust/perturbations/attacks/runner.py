@@ -29,7 +29,7 @@ def attack_samples(
     seed: int = 0,
     batch_size: int = 256,
     early_stop: bool = False,
-    precision: str = "float32",
+    precision: str | None = None,
 ) -> AttackResult:
     """Attack those samples that are correct when clean, and judge what comes back.
 
@@ -42,7 +42,7 @@ def attack_samples(
     :param batch_size: of the judge's forward passes.
     :param early_stop: let memoryless attacks leave a sample as soon as it is fooled, see :func:`early_stopping`: the
         same question at less cost. Points are then nearer to the boundary: norms and confidences are smaller.
-    :param precision: of the search of an attack that stops early.
+    :param precision: of the search of an attack that stops early; that of the estimator's plan by default.
     :raises AttackError: where the attack cannot be built on this estimator.
     """
     clean_logits = judge_logits(estimator, samples.x, batch_size)
@@ -97,7 +97,7 @@ class _Run:
     estimator: Estimator
     seed: int
     early_stop: bool
-    precision: str
+    precision: str | None
 
     def generate(self, samples: Samples) -> tuple[np.ndarray, np.ndarray] | str:
         """Return what the attack made, float32 as ``samples.x``, and the name of who made it, or why there is none."""

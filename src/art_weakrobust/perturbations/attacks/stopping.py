@@ -22,9 +22,9 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_n
 )
 from torch import Tensor
 
-from ...errors import UsageError
 from ...estimators.judge import exact_float32, judge_logits
 from ...estimators.labels import is_index
+from ...estimators.precision import precision_on
 from ...estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ...kernels.losses import margin
 from ...kernels.norms import project
@@ -40,7 +40,7 @@ _LOOPS = (FastGradientMethod, ProjectedGradientDescentNumpy, ProjectedGradientDe
 
 
 @contextmanager
-def early_stopping(attack: EvasionAttack, *, precision: str = "float32") -> Iterator[EvasionAttack]:
+def early_stopping(attack: EvasionAttack, *, precision: str | None = None) -> Iterator[EvasionAttack]:
     """Let ``attack.generate(x, y)`` spend nothing more on samples that are already fooled.
 
     ``y`` says what fooled means: another class than the label, or, for a targeted attack, the target. A fooled sample
@@ -49,13 +49,11 @@ def early_stopping(attack: EvasionAttack, *, precision: str = "float32") -> Iter
     other attack runs unchanged, and a log line says why.
 
     :param attack: it is altered inside the block, and as before after it; one thread may use it meanwhile.
-    :param precision: ``"float32"``, or what gradients are computed in: ``"bfloat16"`` or ``"auto"``, faster where the
-        hardware has it. Whoever the search then holds for fooled is asked of the judge, in float32 and the unfolded
-        model, and attacked further where the judge disagrees.
-    :raises UsageError: for another precision.
+    :param precision: of the gradients: ``"float32"``, ``"bfloat16"``, or ``"auto"``, bfloat16 where the hardware has
+        it; that of the classifier's plan by default. Whoever a search in bfloat16 holds for fooled is asked of the
+        judge, in float32 and of the unfolded model, and attacked further where the judge disagrees.
+    :raises ModelError: for another precision.
     """
-    if precision not in ("float32", "bfloat16", "auto"):
-        raise UsageError(f"precision {precision!r} is not known; use 'float32', 'bfloat16' or 'auto'")
     reason = why_not(attack)
     if reason is not None:
         logger.info("early stopping: %s runs unchanged: %s", type(attack).__name__, reason)
@@ -96,12 +94,13 @@ class _Stopping:
     :param attack: the object that runs the loop.
     """
 
-    def __init__(self, attack: Any, precision: str) -> None:
-        self.attack, self.estimator, self.precision = attack, attack.estimator, precision
+    def __init__(self, attack: Any, precision: str | None) -> None:
+        self.attack, self.estimator = attack, attack.estimator
         self.iterates = isinstance(attack, ProjectedGradientDescentCommon)
         self.search = FastPyTorchClassifier.sharing(self.estimator)
+        self.precision = precision_on(self.search.device, precision or self.search.precision)
         self.fooled = torch.empty(0, dtype=torch.bool)
-        self.points = torch.empty(0)
+        self.points = self.last = torch.empty(0)
         self.batch: int | None = None
         self.row = 0
         self.steps_left = inf
@@ -122,7 +121,7 @@ class _Stopping:
             quiet = not logging.getLogger(type(self.attack).__module__).isEnabledFor(logging.INFO)
             if quiet and self.iterates and self.attack.num_random_init <= 1:
                 self.steps_left = ceil(len(x) / self.attack.batch_size) * self.attack.max_iter
-            with exact_float32():
+            with exact_float32(), self.search.searching(self.precision):
                 return original(x=x, y=y, **kwargs)
 
         return generate
@@ -130,24 +129,29 @@ class _Stopping:
     def _step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return ART's step of a batch that leaves those who are fooled at the point where they were found."""
 
-        def step(x: Any, *args: Any, **kwargs: Any) -> Any:
+        def step(x: Any, x_init: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
             if self.attack._i_max_iter == 0:
-                self._open(x)
+                self._open(x, y)
             self.row = 0
-            moved = original(x, *args, **kwargs)
+            moved = original(x, x_init, y, *args, **kwargs)
             self.steps_left -= 1
-            fooled = self.fooled if isinstance(moved, Tensor) else self.fooled.cpu().numpy()
-            moved[fooled] = self.points[self.fooled] if isinstance(moved, Tensor) else self._found()
+            fooled, found = self.fooled, self.points[self.fooled]
+            if isinstance(moved, Tensor):
+                moved[fooled] = found
+            else:
+                moved[fooled.cpu().numpy()] = found.cpu().numpy()
+            self.last = moved
             return moved
 
         return step
 
-    def _found(self) -> np.ndarray:
-        return self.points[self.fooled].cpu().numpy()
-
-    def _open(self, x: Any) -> None:
+    def _open(self, x: Any, y: Any) -> None:
         """Begin a batch; at another random start of the same batch those fooled before stay so."""
         if self.iterates and self.attack._batch_id == self.batch:
+            standing = (~self.fooled).nonzero().squeeze(1)
+            if len(standing):  # nobody has looked at where their last step has led them
+                images = self._tensor(self.last)[standing]
+                self._keep(standing, self.search.predict_tensor(images), self._tensor(y)[standing], images)
             return
         self.batch = self.attack._batch_id
         self.points = torch.empty(x.shape, dtype=torch.float32, device=self.search.device)
@@ -155,22 +159,26 @@ class _Stopping:
 
     def _gradient(self, x: Any, y: Any, **_kwargs: Any) -> Any:
         """Return the loss gradient as ART's estimator does, zero and not computed where a sample is fooled."""
-        device = self.search.device
-        images = torch.as_tensor(x, dtype=torch.float32, device=device)
-        labels = torch.as_tensor(y, device=device)
-        rows = slice(self.row, self.row + len(images))
-        self.row = rows.stop
+        images, labels = self._tensor(x), self._tensor(y)
+        start, self.row = self.row, self.row + len(images)
         gradient = torch.zeros_like(images)
-        standing = (~self.fooled[rows]).nonzero().squeeze(1)
+        standing = (~self.fooled[start : self.row]).nonzero().squeeze(1)
         if len(standing):
             images, labels = images[standing], labels[standing]
-            part, logits = _gradient_and_logits(self.search, images, labels, self.precision)
-            fooled = self._judged(logits, labels, images)
-            part[fooled] = 0.0
+            logits, part = self.search.logits_and_gradient(images, labels)
+            part[self._keep(start + standing, logits, labels, images)] = 0.0
             gradient[standing] = part
-            self.points[rows][standing[fooled]] = images[fooled]
-            self.fooled[rows][standing[fooled]] = True
         return gradient if isinstance(x, Tensor) else gradient.cpu().numpy()
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32, device=self.search.device)
+
+    def _keep(self, rows: Tensor, logits: Tensor, y: Tensor, images: Tensor) -> Tensor:
+        """Note who of these rows of the batch is fooled, and where; return bool (n,)."""
+        fooled = self._judged(logits, y, images)
+        self.points[rows[fooled]] = images[fooled]
+        self.fooled[rows[fooled]] = True
+        return fooled
 
     def _judged(self, logits: Tensor, y: Tensor, images: Tensor) -> Tensor:
         """Return who is fooled, bool (n,): by the search where it is sure, otherwise by the judge."""
@@ -203,14 +211,3 @@ def _projection(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return original(values, eps, norm_p, **kwargs)
 
     return projection
-
-
-def _gradient_and_logits(search: FastPyTorchClassifier, x: Tensor, y: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-    """Return each sample's loss gradient, and the logits of the same forward pass."""
-    seen: list[Tensor] = []
-    hook = search._model.register_forward_hook(lambda _module, _inputs, outputs: seen.append(outputs[-1].detach()))
-    try:
-        gradient = search.loss_gradient_tensor(x, y)
-    finally:
-        hook.remove()
-    return gradient, seen[-1]
