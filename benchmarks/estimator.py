@@ -17,14 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
-from ratios import Ratio, interleaved, machine
+from ratios import interleaved, machine
 from torch import nn
 
 from art_weakrobust.datasets.parquet import parquet
@@ -36,6 +36,7 @@ from art_weakrobust.testing.networks import resnet20_cifar10
 
 GRADIENT_IMAGES, CLASS_IMAGES = 512, 128
 SHAPE = (3, 32, 32)
+Work = Callable[[], Any]
 
 
 def main() -> None:
@@ -81,10 +82,10 @@ def measure(arguments: argparse.Namespace) -> None:
     print(f"tune(): {first:.1f} s (goal: under 20 on 2 cores), the second call {1000 * second:.1f} ms")
     print(f"plan {tuned.plan}\nplan in float32 {exact.plan}\n")
     tuned.set_plan(precision="bfloat16")  # also where it did not win
-    rows = timings(stock, tuned, exact, samples.x, samples.y, arguments.pairs)
     print("| what | ours against stock | goal | stock, s | ours, s |\n|---|---|---|---|---|")
-    for name, goal, ratio in rows:
-        print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |")
+    for name, goal, peer, ours in comparisons(stock, tuned, exact, samples.x, samples.y):
+        ratio = interleaved(peer, ours, arguments.pairs)
+        print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |", flush=True)
     theirs, mine = (run_peak(name, arguments) for name in ("stock", "fast"))
     print(
         f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} of it | below 1 | {theirs} MB | {mine} MB |"
@@ -95,54 +96,31 @@ def measure(arguments: argparse.Namespace) -> None:
     print(f"search path in bfloat16: {same:.2%} of the labels the same")
 
 
-def timings(
-    stock: PyTorchClassifier,
-    tuned: FastPyTorchClassifier,
-    exact: FastPyTorchClassifier,
-    x: np.ndarray,
-    y: np.ndarray,
-    pairs: int,
-) -> list[tuple[str, str, Ratio]]:
-    """Return name, goal and ratio of every comparison."""
-    few, labels = x[:GRADIENT_IMAGES], np.eye(10, dtype=np.float32)[y[:GRADIENT_IMAGES]]
-    fewer, one_each = x[:CLASS_IMAGES], y[:CLASS_IMAGES]
-    n = f"{len(x):,} images"
+def comparisons(
+    stock: PyTorchClassifier, tuned: FastPyTorchClassifier, exact: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray
+) -> Iterator[tuple[str, str, Work, Work]]:
+    """Yield name, goal, the peer's work and ours.
 
-    def compare(peer: Callable[[], Any], mine: Callable[[], Any]) -> Ratio:
-        return interleaved(peer, mine, pairs)
+    :param tuned: searches in bfloat16.
+    :param exact: searches in float32.
+    """
+    n, few, fewer = f"{len(x):,} images", x[:GRADIENT_IMAGES], x[:CLASS_IMAGES]
+    labels, own = np.eye(10, dtype=np.float32)[y[:GRADIENT_IMAGES]], y[:CLASS_IMAGES]
 
-    def stock_gradients() -> None:
-        for start in range(0, len(few), 128):
-            stock.loss_gradient(few[start : start + 128], labels[start : start + 128])
+    def gradients(of: PyTorchClassifier) -> Work:
+        parts = [slice(start, start + 128) for start in range(0, len(few), 128)]
+        return lambda: [of.loss_gradient(few[part], labels[part]) for part in parts]
 
-    def our_gradients() -> None:
-        for start in range(0, len(few), 128):
-            exact.loss_gradient(few[start : start + 128], labels[start : start + 128])
-
-    return [
-        (f"`predict` after `tune()`, {n}", "at least 1.5", compare(lambda: stock.predict(x), lambda: tuned.predict(x))),
-        (
-            f"search path in bfloat16 against `predict`, {n}",
-            "at least 3",
-            compare(lambda: stock.predict(x), lambda: search_logits(tuned, x)),
-        ),
-        ("`loss_gradient`, float32, 512 images by 128", "", compare(stock_gradients, our_gradients)),
-        (
-            "search gradients in bfloat16 against `loss_gradient`, 512 images",
-            "",
-            compare(stock_gradients, lambda: search_gradients(tuned, few, labels)),
-        ),
-        (
-            "`class_gradient` of each image's own label, 128 images",
-            "",
-            compare(lambda: stock.class_gradient(fewer, one_each), lambda: exact.class_gradient(fewer, one_each)),
-        ),
-        (
-            "`class_gradient` of all classes, 128 images",
-            "",
-            compare(lambda: stock.class_gradient(fewer), lambda: exact.class_gradient(fewer)),
-        ),
-    ]
+    yield f"`predict` after `tune()`, {n}", "at least 1.5", lambda: stock.predict(x), lambda: tuned.predict(x)
+    name = f"search path in bfloat16 against `predict`, {n}"
+    yield name, "at least 3", lambda: stock.predict(x), lambda: search_logits(tuned, x)
+    yield f"`loss_gradient` in float32, {len(few)} images by 128", "", gradients(stock), gradients(exact)
+    name = f"search gradients in bfloat16 against `loss_gradient`, {len(few)} images"
+    yield name, "", gradients(stock), lambda: search_gradients(tuned, few, labels)
+    name = f"`class_gradient` of each image's own label, {len(fewer)} images"
+    yield name, "", lambda: stock.class_gradient(fewer, own), lambda: exact.class_gradient(fewer, own)
+    name = f"`class_gradient` of all classes, {len(fewer)} images"
+    yield name, "", lambda: stock.class_gradient(fewer), lambda: exact.class_gradient(fewer)
 
 
 def search_logits(search: FastPyTorchClassifier, x: np.ndarray) -> np.ndarray:
@@ -161,7 +139,7 @@ def search_gradients(search: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray
         return torch.cat(gradients).cpu().numpy()
 
 
-def elapsed(work: Callable[[], Any]) -> float:
+def elapsed(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
