@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "CorruptionPreprocessor": "perturbations.corruptions.preprocessor",
+    "CorruptionTransform": "perturbations.corruptions.transform",
     "FastPyTorchClassifier": "estimators.pytorch",
+    "RandomCorruption": "perturbations.corruptions.random_corruption",
     "WeakRobustValidator": "validator",
     "WeakRobustEvaluation": "validator",
     "WeakRobustTrainer": "trainer",
@@ -22,7 +25,10 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "CorruptionPreprocessor",
+    "CorruptionTransform",
     "FastPyTorchClassifier",
+    "RandomCorruption",
     "Spec",
     "ThreatModel",
     "WeakRobustEvaluation",
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
     from .doctor.examine import diagnose
     from .estimators.pytorch import FastPyTorchClassifier
     from .perturbations.attacks.stopping import early_stopping
+    from .perturbations.corruptions.preprocessor import CorruptionPreprocessor
+    from .perturbations.corruptions.random_corruption import RandomCorruption
+    from .perturbations.corruptions.transform import CorruptionTransform
     from .plugins.hookspecs import hookimpl
     from .plugins.spec import Spec
     from .threat import ThreatModel

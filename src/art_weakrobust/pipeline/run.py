@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..analysis.gallery import with_after
+from ..doctor.finding import Diagnosis
 from ..errors import ModelError, RunError
 from ..estimators.judge import module_of
 from ..execution.serial import SerialMap
@@ -23,6 +24,7 @@ from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
 from .context import Context
+from .examination import before_scoring
 from .held import GROUPS, GROWING, held_to, refuse_other_work, told_by
 from .meter import Meter
 from .options import Options
@@ -68,8 +70,9 @@ def execute(
     if on_the_model:
         context.check_needs(context.base)  # loads data and model, before anything is written
         context.check_built(stages)
+    diagnosis = before_scoring(out, context, stages, force=force)
     with Run.open(out, create=not resume) as run:
-        street = Street(run, context, progress)
+        street = Street(run, context, progress, diagnosis)
         if on_the_model and "score" not in stages:
             refuse_other_work(run, context)
         if force:
@@ -88,6 +91,7 @@ class Street:
     run: Run
     context: Context
     progress: Progress | None = None
+    diagnosis: Diagnosis | None = None
 
     @property
     def options(self) -> Options:
@@ -108,6 +112,8 @@ class Street:
         if self._begin("score"):
             return
         self._tell()
+        if self.diagnosis is not None:
+            self.run.write_json("findings.json", self.diagnosis.record())
         context = self.context
         meter = Meter(context.base)
         name = Reference.parse(context.options.scorer).name

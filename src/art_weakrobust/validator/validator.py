@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 import numpy as np
 from art.estimators.classification import PyTorchClassifier
 from art.evaluations.evaluation import Evaluation
-from tqdm.auto import tqdm
 
 from ..analysis.gallery import with_after
 from ..datasets.arrays import as_dataset
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..estimators.shapes import check_clip_values
-from ..execution.serial import SerialMap
 from ..perturbations.attacks.binding import bind, describe
 from ..perturbations.attacks.crafting import crafter
 from ..perturbations.attacks.settings import settings_of
 from ..perturbations.resolve import check_craft, resolve_attacks, resolve_corruptions
 from ..perturbations.types import AttackType
 from ..pipeline.context import check_model_on_data
+from ..pipeline.examination import examined, refuse_errors
 from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from ..pipeline.shown import gallery
 from ..pipeline.street import choose, craft_of, score, sets_of
@@ -33,6 +31,7 @@ from ..results import Records, Table, Validation, WeakSet
 from ..threat import parse_eps, parse_norm
 from ..validation.loop import validate
 from .evaluation import WeakRobustEvaluation
+from .progress import maps
 
 ATTACKS = ("fgm", "pgd", "pgd@2")
 CORRUPTIONS = ("gaussian_noise", "shot_noise", "brightness", "contrast", "defocus_blur", "pixelate")
@@ -71,6 +70,7 @@ class WeakRobustValidator(Evaluation):
     :param craft: samples, ``(x, y)`` or a ``Dataset``, that are judged nowhere, for attacks that make one perturbation
         for all, such as ``uap``; by default :meth:`evaluate` takes training samples outside weak set and control.
     :param plugins: modules or objects with hooks, or a manager.
+    :param ignore_doctor: go on where the doctor finds an error; the page says so.
     :param verbose: show progress.
     :raises UsageError: for clip values other than (0, 1), and values out of range.
     """
@@ -100,6 +100,7 @@ class WeakRobustValidator(Evaluation):
         early_stop: bool = True,
         craft: Dataset | tuple[np.ndarray, np.ndarray] | None = None,
         plugins: Manager | Iterable[Any] = (),
+        ignore_doctor: bool = False,
         verbose: bool = True,
     ) -> None:
         self.classifier = checked(classifier)
@@ -117,7 +118,7 @@ class WeakRobustValidator(Evaluation):
             "per_class": per_class,
             "fill": fill,
         }
-        self.manager = Manager.of(plugins)
+        self.manager, self.ignore_doctor = Manager.of(plugins), ignore_doctor
         self._shown: tuple[WeakSet, Table] | None = None  # of the last evaluation that scored: shown after, too
 
     def evaluate(
@@ -144,12 +145,12 @@ class WeakRobustValidator(Evaluation):
         test = None if x_test is None else as_dataset(x_test, y_test, name="test samples")
         check_model_on_data(estimator, train, type(estimator).__name__)
         phase = "before" if weak_set is None else "after"
-        scorer, scores = self._scorer(), None
-        with self._over() as over:
+        scorer, scores, diagnosis = self._scorer(), None, self._examined(estimator, train)
+        with maps(verbose=self.verbose) as over:
             if weak_set is None:
-                scores = score(scorer, estimator, train, over(), name=self._scorer_name())
+                scores = score(scorer, estimator, train, over(None), name=self._scorer_name())
                 weak_set = choose(scores, self.selection, self.seed)
-        with self._over() as over:
+        with maps(verbose=self.verbose) as over:
             sets, craft = sets_of(weak_set, train, test, tune=phase == "before"), craft_of(train, weak_set)
             validation = self._validated(estimator, sets, over(phase), self.craft or craft)
         if scores is not None:
@@ -162,6 +163,7 @@ class WeakRobustValidator(Evaluation):
             weak_set=weak_set,
             before=validation,
             samples=shown,
+            findings=diagnosis,
             class_names=tuple(getattr(train, "class_names", ())),
             provenance=self._provenance(estimator, train, test),
         )
@@ -193,6 +195,13 @@ class WeakRobustValidator(Evaluation):
             batch_size=self.batch_size,
             early_stop=self.early_stop,
         )
+
+    def _examined(self, estimator: Estimator, train: Dataset) -> tuple[dict[str, Any], ...]:
+        budgets = [(attack.threat.norm, attack.threat.eps) for attack in self._attacks(estimator)]
+        diagnosis = examined(estimator, train, budgets)
+        if not self.ignore_doctor:
+            refuse_errors(diagnosis, "ignore_doctor=True")
+        return tuple(diagnosis.record()["findings"])
 
     def _attacks(self, estimator: Estimator, craft: Dataset | None = None) -> list[AttackType]:
         return resolve_attacks(
@@ -244,20 +253,6 @@ class WeakRobustValidator(Evaluation):
             "quantise": self.quantise,
             "seed": self.seed,
         }
-
-    @contextmanager
-    def _over(self) -> Iterator[Any]:
-        """Yield a function phase -> Map in memory, with a progress bar as ART draws them."""
-        with tqdm(total=0, desc="Weak robust - Samples", leave=False, disable=not self.verbose) as bar:
-            finished: dict[str, int] = {}
-
-            def progress(stage: str, done: int, total: int) -> None:
-                bar.total += total if stage not in finished else 0
-                bar.set_postfix_str(stage, refresh=False)
-                bar.update(done - finished.get(stage, 0))
-                finished[stage] = done
-
-            yield lambda phase=None: SerialMap(stamp={} if phase is None else {"phase": phase}, progress=progress)
 
     def _provenance(self, estimator: Estimator, data: Dataset, test: Dataset | None) -> dict[str, Any]:
         arguments = {
