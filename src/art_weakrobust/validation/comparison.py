@@ -9,7 +9,7 @@ import numpy as np
 from ..results import Finetuning, PerturbationType, Validation
 from ..statistics import holm
 from .rows import Row, change, described, direction, estimate, number
-from .verdicts import Verdicts, align, family, shown_sets
+from .verdicts import Verdicts, align, family, shown_sets, stored_set
 
 TEST = "test"
 IMPROVED, COST, NO_EVIDENCE = "Improved", "Improved, at a cost", "No evidence of a change"
@@ -116,21 +116,15 @@ def unseen_table(
         return []
     first, second = align(Verdicts.of(before, TEST), Verdicts.of(after, TEST))
     rows: list[Row] = []
-    stored = sorted({_set_of(kind) for kind in first.types if kind.origin == "stored"})
-    for origin, of in (("generated", None), *(("stored", name) for name in stored)):
+    corruptions = [kind for kind in first.types if kind.family == "corruptions"]
+    for stored in sorted({stored_set(kind) for kind in corruptions}, key=lambda name: name or ""):
         for trained in (True, False):
-            kinds = [
-                kind.type
-                for kind in first.types
-                if kind.family == "corruptions"
-                and kind.origin == origin
-                and of in (None, _set_of(kind))
-                and finetuning.trained(kind) is trained
-            ]
+            kinds = [k.type for k in corruptions if stored_set(k) == stored and finetuning.trained(k) is trained]
             if kinds:
                 row = _averaged(first, second, kinds, worst=False, seed=seed)
                 facts = {name: value for name, value in row.items() if name not in ("test", "p")}
-                rows.append({"origin": origin, "stored": of, "trained": trained} | facts)
+                origin = "generated" if stored is None else "stored"
+                rows.append({"origin": origin, "stored": stored, "trained": trained} | facts)
     return rows
 
 
@@ -142,11 +136,6 @@ def headline_types(types: Sequence[PerturbationType], metric: str, eps: float) -
         return family(types, "corruptions")
     linf = {kind.type for kind in types if kind.norm == "inf" and kind.eps is not None and abs(kind.eps - eps) <= 1e-9}
     return tuple(kind for kind in family(types, "attacks") if kind in linf)
-
-
-def _set_of(kind: PerturbationType) -> str:
-    """Return the name of the set on disk that a type is of: sets may hold other images than one another."""
-    return kind.type.rpartition("/")[0]
 
 
 def _measure(metric: str, first: Verdicts, second: Verdicts | None, eps: float, seed: int) -> Row:

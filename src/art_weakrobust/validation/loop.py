@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..perturbations.types import AttackType, CorruptionType
-from ..protocols import Dataset, Estimator, Map, StoredCorruption
+from ..protocols import Dataset, Estimator, Map
 from ..results import VALIDATION, PerturbationType, Validation, merge
 from ..threat import norm_key
 from .questions import Attacked, Corrupted, Noisy, Plain, Question
@@ -77,9 +77,7 @@ def validate(
         for name, (data, ids) in present.items()
     ]
     if TEST in present:
-        for kind in corruptions:
-            if isinstance(kind.corruption, StoredCorruption):
-                parts += judge_stored(kind, estimator, present[TEST][1], over, severities, batch_size)
+        parts += judge_stored(corruptions, estimator, present[TEST][1], over, severities, batch_size)
     return Validation(merge(parts) if parts else VALIDATION.empty_table(), types)
 
 

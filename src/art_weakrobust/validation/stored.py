@@ -51,23 +51,24 @@ def held_against(kind: CorruptionType, clean: Dataset, severities: Sequence[int]
 
 
 def judge_stored(
-    kind: CorruptionType,
+    kinds: Sequence[CorruptionType],
     estimator: Estimator,
     ids: np.ndarray,
     over: Map,
     severities: Sequence[int],
     batch_size: int,
 ) -> list[Table]:
-    """Judge a set on disk: the images of the test set's ids where it is paired with them, otherwise all it has.
+    """Judge sets on disk: the images of the test set's ids where they are paired with them, otherwise all they have.
 
+    :param kinds: corruptions; those that are computed are passed over.
     :param ids: int64, of the test set.
     """
-    stored = kind.corruption
-    assert isinstance(stored, StoredCorruption)
     parts = []
-    for severity in severities:
-        data = stored.dataset(severity)
-        wanted = np.intersect1d(ids, ids_of(data)) if stored.paired else ids_of(data)
-        question = Plain(type=kind.name, set=TEST, severity=severity, batch_size=batch_size)
-        parts.append(over(f"{kind.name}/{TEST}/{severity}", question, estimator, data, wanted))
+    on_disk = [(kind.name, kind.corruption) for kind in kinds if isinstance(kind.corruption, StoredCorruption)]
+    for name, stored in on_disk:
+        for severity in severities:
+            data = stored.dataset(severity)
+            wanted = np.intersect1d(ids, ids_of(data)) if stored.paired else ids_of(data)
+            question = Plain(type=name, set=TEST, severity=severity, batch_size=batch_size)
+            parts.append(over(f"{name}/{TEST}/{severity}", question, estimator, data, wanted))
     return parts

@@ -171,6 +171,11 @@ def family(types: Sequence[PerturbationType], name: str) -> tuple[str, ...]:
     return tuple(kind.type for kind in types if kind.family == name and kind.origin != "stored")
 
 
+def stored_set(kind: PerturbationType) -> str | None:
+    """Return the name of the set on disk that a type is of, None for a computed one: sets may be of other images."""
+    return kind.type.rpartition("/")[0] if kind.origin == "stored" else None
+
+
 def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     return _column(table, name).cast(pa.string())
 
