@@ -21,6 +21,7 @@ from .datasets import checks
 from .datasets.arrays import as_dataset
 from .datasets.base import ids_of
 from .errors import DataError, ModelError, TrainingError, UsageError
+from .estimators.precision import native_precision
 from .estimators.shapes import check_clip_values
 from .perturbations.resolve import resolve_attacks, resolve_corruptions
 from .perturbations.types import AttackType, CorruptionType
@@ -33,7 +34,7 @@ from .training.guard import guard_of
 from .training.interpolation import Dial, State, choose
 from .training.job import Job, Progress
 from .training.loop import FineTuning
-from .training.network import deterministic, fast_precision, forward_of, restore, snapshot
+from .training.network import deterministic, forward_of, restore, snapshot
 from .training.optimizer import describe, lent, optimizer_of
 from .training.recipe import Recipe
 from .training.sampling import sample_weights
@@ -208,7 +209,7 @@ class WeakRobustTrainer(Trainer):
         options = self._options(job, optimizer)
         checkpoint = Checkpoint(None if self.checkpoint_dir is None else Path(self.checkpoint_dir))
         stamp = {**options, **job.fingerprints(), "base": digest_of(base)} if checkpoint.directory else {}
-        precision = fast_precision(self._device)
+        precision = native_precision(self._device)
         stored = checkpoint.begin(stamp, base, precision)
         finished = checkpoint.finished() if stored else None
         if finished is not None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_weakrobust.testing.networks import small_cnn
-from art_weakrobust.training.network import Forward, fast_precision, follow, forward_of, restore, snapshot
+from art_weakrobust.training.network import Forward, follow, forward_of, restore, snapshot
 
 CPU = torch.device("cpu")
 X = torch.rand(5, 1, 8, 8)
@@ -83,11 +82,3 @@ def test_the_average_moves_a_share_of_the_way_and_copies_counts():
     expected = before["0.weight"] + 0.25 * (student[0].weight - before["0.weight"])
     torch.testing.assert_close(average[0].weight, expected)
     assert average[1].num_batches_tracked == 7
-
-
-def test_a_device_without_native_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch):
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
-
-    assert fast_precision(CPU) == "float32"
-    assert fast_precision(torch.device("meta")) == "float32"

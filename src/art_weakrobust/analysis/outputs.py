@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, ModelError
-from ..estimators.gradients import differentiating
 from ..estimators.judge import judge_logits
-from ..estimators.modes import evaluating
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ..kernels.losses import margin
 from ..protocols import Estimator
@@ -36,6 +34,7 @@ class Asked:
         """Return ``estimator``, its module shared with a fast classifier where its answers are those of a module."""
         if answers_as_its_module(estimator) and not estimator.postprocessing_defences:
             fast = FastPyTorchClassifier.sharing(estimator)
+            fast.refresh()
             return cls(estimator, fast, torch.device(fast.device))
         return cls(estimator, None, torch.device("cpu"))
 
@@ -57,13 +56,8 @@ class Asked:
         fast = self.fast
         if fast is None or not fast.all_framework_preprocessing:
             return None
-        with differentiating(fast.model), evaluating(fast.model):
-            leaf = x.detach().clone().requires_grad_(True)
-            outputs, _ = fast._predict_framework(leaf)
-            total = margin(in_logits(outputs), y).sum()
-            (gradient,) = torch.autograd.grad(total, leaf)
-        fast.gradients += len(x)
-        return gradient.detach()
+        with fast.searching("float32"):
+            return fast.input_gradient(x, y, lambda outputs, labels: margin(in_logits(outputs), labels))
 
 
 def in_logits(outputs: Tensor) -> Tensor:

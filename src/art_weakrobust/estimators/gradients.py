@@ -61,6 +61,27 @@ def _gradients_of(logits: Tensor, leaf: Tensor, classes: list[int]) -> Tensor:
     )
 
 
+_SUMS_OVER_SAMPLES = (
+    nn.BCELoss,
+    nn.BCEWithLogitsLoss,
+    nn.CrossEntropyLoss,
+    nn.L1Loss,
+    nn.MSELoss,
+    nn.MultiMarginLoss,
+    nn.NLLLoss,
+)
+
+
+def share_of_part(loss: Any, part: int, whole: int) -> float | None:
+    """Return the factor from the loss of some samples to their part in the loss of all; None where there is none.
+
+    A mean over samples that are weighted by class, for one, is no sum of means.
+    """
+    if type(loss) not in _SUMS_OVER_SAMPLES or getattr(loss, "weight", None) is not None:
+        return None
+    return {"sum": 1.0, "mean": part / whole}.get(loss.reduction)
+
+
 def with_reduction(loss: Callable[..., Any], reduction: str) -> Callable[..., Any]:
     """Return a copy of ``loss`` with another reduction; ``loss`` itself is shared with others and left alone.
 

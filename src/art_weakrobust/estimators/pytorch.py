@@ -16,7 +16,7 @@ from tqdm.auto import trange
 from ..errors import ModelError
 from . import tuning
 from .border import float32_tensor
-from .gradients import class_gradients, differentiating, input_gradient, with_reduction
+from .gradients import class_gradients, differentiating, input_gradient, share_of_part, with_reduction
 from .modes import set_mode
 from .passes import ForwardPasses
 from .plan import BATCH_SIZE
@@ -124,11 +124,26 @@ class FastPyTorchClassifier(TensorPasses):
         :raises ValueError: where the loss does not depend on the input.
         """
         self._set_gradient_mode(training_mode)
-        with differentiating(network := self._network(training_mode)):
+        network = self._network(training_mode)
+        whole = training_mode or share_of_part(self._loss, 1, 1) is None
+        parts = self._parts(len(x), whole)
+        if len(parts) == 1:  # with the labels as they came: the same object at every step of an attack
+            return self._gradient_of_part(network, x, y, len(x))
+        gradients = [self._gradient_of_part(network, x[part], y[part], len(x)) for part in parts]
+        return torch.cat(gradients) if isinstance(x, Tensor) else np.concatenate(gradients)
+
+    def _gradient_of_part(self, network: nn.Module, x: Any, y: Any, whole: int) -> Any:
+        with differentiating(network):
             leaf, inputs, labels = self._leaf(x, y)
             gradient = input_gradient(self._loss_of(self._loss, self._searched(network, inputs), labels), leaf)
         self.gradients += len(gradient)
-        return self._pulled_back(x, gradient)
+        share = share_of_part(self._loss, len(x), whole) if len(x) < whole else None
+        return self._pulled_back(x, gradient if share is None else gradient * share)
+
+    def _parts(self, n: int, whole: bool) -> list[slice]:
+        """Return the parts of a batch to differentiate one by one; on a CPU larger ones fall out of its caches."""
+        size = n if whole or self._device.type != "cpu" or n == 0 else self._plan["batch_size"]
+        return [slice(None)] if n <= size else [slice(start, start + size) for start in range(0, n, size)]
 
     def class_gradient(self, x: Any, label: Any = None, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
         """Return the gradients of the outputs with respect to ``x``: (n, K, ...), or (n, 1, ...) with ``label``.
@@ -144,12 +159,16 @@ class FastPyTorchClassifier(TensorPasses):
         ):
             raise ValueError(f"Label {label} is out of range.")
         self._set_gradient_mode(training_mode)
-        with differentiating(network := self._network(training_mode)):
-            leaf, inputs, _ = self._leaf(x)
-            logits = self._searched(network, inputs)[:, : self.nb_classes]
-            gradients = class_gradients(logits, leaf, label, separable=not training_mode)
-        self.gradients += len(gradients) * gradients.shape[1]
-        return np.asarray(self._pulled_back(x, gradients))
+        network, gradients = self._network(training_mode), []
+        for part in self._parts(len(x), training_mode):
+            with differentiating(network):
+                leaf, inputs, _ = self._leaf(x[part])
+                logits = self._searched(network, inputs)[:, : self.nb_classes]
+                labels = label[part] if isinstance(label, np.ndarray) and label.ndim else label
+                gradient = class_gradients(logits, leaf, labels, separable=not training_mode)
+            self.gradients += len(gradient) * gradient.shape[1]
+            gradients.append(np.asarray(self._pulled_back(x[part], gradient)))
+        return gradients[0] if len(gradients) == 1 else np.concatenate(gradients)
 
     def custom_loss_gradient(self, loss_fn: Any, x: Any, y: Any, layer_name: Any, training_mode: bool = False) -> Any:
         """Return the gradient of ``loss_fn(activations(x) - activations(y), p=2)`` with respect to ``x``."""

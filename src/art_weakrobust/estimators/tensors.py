@@ -154,8 +154,8 @@ class TensorPasses(ForwardPasses):
 
     def _with_labels(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return images and labels after the preprocessing operations, which know one-hot labels alone."""
-        if not self.preprocessing_operations:
-            return x, y
+        if all(isinstance(operation, StandardisationMeanStdPyTorch) for operation in self.preprocessing_operations):
+            return self._preprocessed(x), y
         if is_index(y) and self.nb_classes > 2:
             y = one_hot(label_tensor(y, self._device), self.nb_classes)
         if self.all_framework_preprocessing:

@@ -15,17 +15,6 @@ from ..errors import ModelError
 PRECISIONS = ("bfloat16", "float32")
 
 
-def fast_precision(device: torch.device) -> str:
-    """Return ``bfloat16`` where the processor multiplies it natively, else ``float32``; the weights stay float32."""
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    if device.type != "cpu":
-        return "float32"
-    # private names of torch.cpu, missing in some versions: then nothing is known, and float32 is right everywhere
-    known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return "bfloat16" if any(asked is not None and asked() for asked in known) else "float32"
-
-
 @dataclass(frozen=True)
 class Forward:
     """Calls a module: pixels (n, c, h, w) in [0, 1] in, float32 logits (n, K) out.
