@@ -91,6 +91,9 @@ class Builder:
     def __repr__(self) -> str:
         return f"Builder({self.row.name!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.row.attribute,)  # pickled by name, as functions are
+
 
 def ours(kind: type[EvasionAttack]) -> Mapping[str, bool]:
     """Return what every attack of a class is set to here: untargeted, since ``y`` are labels, and quiet."""
@@ -132,6 +135,11 @@ def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise UsageError(f"{name}={value!r} of an attack has to be a whole number from 1")
     return int(value)
+
+
+def _named(attribute: str) -> Builder:
+    builder: Builder = getattr(BUILDERS, attribute)
+    return builder
 
 
 BUILDERS = SimpleNamespace(**{row.attribute: Builder(row) for row in ROWS if row.target is None})

@@ -31,11 +31,12 @@ SCORE = (
         norms=(2.0,),
         bounded=False,
         needs=("scores",),
-        cost="expensive",
+        cost="very expensive",
         estimator_argument="classifier",
         batch_size=1,
         draws=True,
         couples=True,  # one choice of coordinates a batch
+        defaults={"max_iter": 200},  # ART's ten move nothing
     ),
     Row(
         name="threshold",

@@ -159,6 +159,7 @@ SMALLEST = (
         cost="expensive",
         estimator_argument="classifier",
         batch_size=1,
+        couples=True,  # it goes on until nobody in the batch gets better
     ),
     Row(
         name="ead",
