@@ -85,9 +85,8 @@ def test_crafting_is_not_charged_to_the_samples_that_come_first(network, craft):
 
 
 def test_no_more_samples_are_taken_than_are_needed(network):
-    many = Counted(
-        as_dataset(np.zeros((CRAFT_SIZE + 50, 1, 8, 8), np.float32), np.zeros(CRAFT_SIZE + 50, int), name="z")
-    )
+    size = CRAFT_SIZE + 50
+    many = Counted(as_dataset(np.zeros((size, 1, 8, 8), np.float32), np.arange(size) % 10))
     estimator = network(1)
     resolved("reva-uap:max_iter=1", estimator, many).factory(estimator)
     (ids,) = many.taken

@@ -46,3 +46,30 @@ def test_the_global_state_is_restored_after_an_error():
 def test_any_integer_is_a_seed(seed):
     with seeded(seed):
         assert len(set(draws())) == 3
+
+
+def test_a_generator_that_nobody_seeds_gets_its_seed_from_ours():
+    def draw(seed):
+        with seeded(seed):
+            return np.random.RandomState().rand(), np.random.RandomState().rand()
+
+    assert draw(5) == draw(5)
+    assert draw(5) != draw(6)
+    assert draw(5)[0] != draw(5)[1]
+
+
+def test_a_generator_with_a_seed_of_its_own_draws_what_it_always_draws():
+    expected = np.random.RandomState(7).rand()
+    with seeded(5):
+        assert np.random.RandomState(7).rand() == expected
+        assert isinstance(np.random.mtrand._rand, np.random.RandomState)
+
+
+def test_numpy_has_its_class_back_afterwards():
+    before = np.random.RandomState
+    with seeded(5), seeded(6):
+        assert np.random.RandomState is not before
+    assert np.random.RandomState is before
+    with pytest.raises(ZeroDivisionError), seeded(5):
+        1 / 0  # noqa: B018
+    assert np.random.RandomState is before

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 from art.attacks import EvasionAttack
-from art.attacks.evasion import BasicIterativeMethod, FastGradientMethod, ProjectedGradientDescent
+from art.attacks.evasion import (
+    BasicIterativeMethod,
+    BoundaryAttack,
+    DeepFool,
+    FastGradientMethod,
+    ProjectedGradientDescent,
+)
 from art.estimators.classification import BlackBoxClassifier
 from art.estimators.estimator import BaseEstimator
 
@@ -248,3 +254,40 @@ def test_a_corruption_that_is_many_gives_a_type_each(manager):
 def test_corruptions_that_cannot_be_named_or_called_are_refused(manager, corruptions, said):
     with pytest.raises(UsageError, match=said):
         resolve_corruptions(corruptions, manager)
+
+
+def test_names_that_say_their_norm_are_left_alone(resolve):
+    kinds = resolve("deepfool, cw-l2@2, cw-linf, hopskipjump@inf, jsma@inf:label=dots")
+    assert [(k.name, k.threat.norm, k.threat.eps) for k in kinds] == [
+        ("deepfool-l2", 2, 0.5),
+        ("cw-l2", 2, 0.5),
+        ("cw-linf", inf, 2 / 255),
+        ("hopskipjump-linf", inf, 2 / 255),
+        ("dots", inf, 2 / 255),
+    ]
+
+
+def test_an_attack_that_seeks_the_smallest_takes_a_budget_to_be_held_against(resolve):
+    assert resolve("deepfool:eps=1.5:max_iter=3")[0].threat.eps == 1.5
+    with pytest.raises(UsageError, match="cw-l2 is L2 alone"):
+        resolve("cw-l2@inf")
+
+
+def test_a_class_gets_what_its_user_left_to_the_run_and_nothing_that_was_written(resolve, estimator):
+    boundary, deepfool = resolve([BoundaryAttack, partial(DeepFool, batch_size=3)], batch_size=64)
+    assert [boundary.name, deepfool.name] == ["boundary-l2", "deepfool-l2"]
+    made = boundary.factory(estimator)
+    assert (made.targeted, made.verbose, made.batch_size) == (False, False, 64)
+    assert deepfool.factory(estimator).batch_size == 3
+
+
+def test_a_ready_made_attack_without_a_norm_is_judged_in_that_of_its_row(resolve, estimator):
+    (kind,) = resolve([DeepFool(estimator, verbose=False)])
+    assert (kind.name, kind.threat.norm, kind.threat.eps) == ("deepfool-l2", 2, 0.5)
+
+
+def test_the_manager_makes_any_attack_of_the_catalogue(manager, estimator):
+    attack = manager.make("attack", "deepfool", estimator, written={"max_iter": 3}, offered={"norm": 2, "eps": 0.5})
+    assert isinstance(attack, DeepFool)
+    assert attack.max_iter == 3
+    assert attack.batch_size > 1
