@@ -18,5 +18,6 @@ def weakrobust_register_estimators() -> list[Spec]:
             "stock",
             "ART's own PyTorchClassifier, to compare with",
             "art_weakrobust.estimators.stock:stock",
+            facts={"draws": True},  # its loader of batches takes a seed from torch's global generator, unused
         ),
     ]
