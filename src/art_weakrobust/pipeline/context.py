@@ -18,6 +18,7 @@ from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, Scorer
+from ..validation.baselines import baseline
 from ..validation.stored import held_against
 from .options import Options
 from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
@@ -109,6 +110,18 @@ class Context:
             "data_fingerprint": data_fingerprint(self.whole),
             "plan": plan_of(self.base),
         }
+
+    @cached_property
+    def baseline(self) -> dict[str, Any] | None:
+        """The row that corruption errors are normalised by, and the number of classes of the data; None without one.
+
+        :raises UsageError: for one that is not known, or was measured on another number of classes.
+        """
+        if self.options.baseline is None:
+            return None
+        row = baseline(self.options.baseline)
+        row.check_classes(self.base.nb_classes)
+        return {**row.to_json(), "nb_classes": self.base.nb_classes}
 
     def fresh(self) -> Estimator:
         """Return an estimator of its own around the model, loaded once more: fine-tuning works in place."""
@@ -216,6 +229,7 @@ class Context:
             eps, eps_l2 = options.eps, options.eps_l2
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             check_model_on_data(self.base, self.test, options.model)
+            _ = self.baseline
             for kind in resolve_corruptions(options.corruptions, self.manager):
                 held_against(kind, self.test, options.severity_numbers())
         if "finetune" in stages and self.test_is_scored:

@@ -36,7 +36,7 @@ def corrupt(
 ) -> SetManifest:
     """Write a corrupted copy of a split, or go on with it.
 
-    What is not told of here is a parameter of :func:`~art_weakrobust.perturbations.corruptions.stored.writing.write_set`.
+    Other parameters: :func:`~art_weakrobust.perturbations.corruptions.stored.writing.write_set`.
 
     :param dataset: ``NAME`` or ``NAME:ARGUMENT``.
     :param corruptions: names; None for every registered one that the images are large enough for.

@@ -24,7 +24,7 @@ GROUPS = {
 GROWING = {"before": TYPES, "after": TYPES}
 """Stage -> the lists that may grow without --force: types are added to a validation as it is."""
 
-_NOT_ROWS = ("device", "tune", "download", "ignore_doctor", "clean_budget")
+_NOT_ROWS = ("device", "tune", "download", "ignore_doctor", "baseline", "clean_budget")
 """Options that change no row: device and tuning are in the plan as far as they matter, the budget turns the dial."""
 
 

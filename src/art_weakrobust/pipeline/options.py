@@ -83,6 +83,9 @@ class Options:
         "gaussian_noise,shot_noise,brightness,contrast,defocus_blur,pixelate", "Corruptions; '' for none.", "validate"
     )
     severities: str = _option("1,2,3,4,5", "Severities of the corruptions.", "validate")
+    baseline: str | None = _option(
+        None, "Baseline of mCE: alexnet, alexnet-robustbench, or a .json file of your own.", "validate"
+    )
     trainer: str = _option("weakrobust", "Trainer.", "finetune")
     nb_epochs: int = _option(3, "Epochs of fine-tuning.", "finetune")
     weak_weight: float = _option(2.0, "How much likelier the weak tune half is drawn; 1: control arm.", "finetune")

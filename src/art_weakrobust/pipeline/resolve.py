@@ -72,7 +72,8 @@ def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
 def _added(manifest: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
     """Return the lists of types that are written, behind those that the base model was validated with."""
     validated: Mapping[str, Any] = manifest["stages"].get("before", {}).get("options", {})
-    lists = {name: [*validated[name], *split_list(given[name])] for name in TYPES if name in given and name in validated}
+    growing = [name for name in TYPES if name in given and name in validated]
+    lists = {name: [*validated[name], *split_list(given[name])] for name in growing}
     return {name: ",".join(dict.fromkeys(parts)) for name, parts in lists.items()}
 
 

@@ -133,6 +133,8 @@ class Street:
     def before(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
         """Validate the base model, and keep what the report shows of the weakest samples."""
         weak_set = self._weak_set()
+        if self.context.baseline is not None:
+            self.run.update(baseline=self.context.baseline)
         if self._begin("before"):
             return
         meter = Meter(self.context.base)

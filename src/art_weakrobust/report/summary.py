@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..results import WEAK_SET, Records, WeakSet, column
+from ..results import WEAK_SET, Records, Validation, WeakSet, column
 from ..threat import parse_eps
 from ..validation import metrics
+from ..validation.baselines import Baseline
 from . import wording
 
 SCHEMA = "art-weakrobust/summary/1"
@@ -27,7 +28,8 @@ def summarise(records: Records) -> dict[str, Any]:
     """Return the tables, the facts and the sentences of a report, in plain Python values; unknown is None.
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
-    family_means, unseen, excess, paired, severity, severity_paired, samples, classes), ``score_histogram``,
+    family_means, unseen, excess, paired, severity, severity_paired, corruption_errors (where a baseline was named),
+    samples, classes), ``score_histogram``,
     ``scored``, ``weak_set``, ``finetuning``, ``provenance``, ``findings``, ``class_names``.
     """
     facts = _provenance(records)
@@ -80,6 +82,7 @@ def _tables(records: Records) -> dict[str, list[Row]]:
         "excess": [row for one in validations for row in metrics.excess_table(one)],
         "unseen": [] if before is None else metrics.unseen_table(before, after, tuned),
         "severity": [row for one in validations for row in metrics.severity_table(one, tuned)],
+        "corruption_errors": [row for one in validations for row in _corruption_errors(records, one)],
         "paired": [],
         "severity_paired": [],
         "samples": _samples(records),
@@ -96,6 +99,14 @@ def _tables(records: Records) -> dict[str, list[Row]]:
             records.scores, chosen, before, after, eps=budget, class_names=records.class_names
         )
     return tables
+
+
+def _corruption_errors(records: Records, validation: Validation) -> list[Row]:
+    """Return corruption errors and mCE against the baseline that the run named; without one there is no mCE."""
+    named = records.provenance.get("baseline")
+    if not named:
+        return []
+    return metrics.corruption_error_table(validation, Baseline.from_json(named), named.get("nb_classes"))
 
 
 def _histogram(records: Records) -> Row | None:

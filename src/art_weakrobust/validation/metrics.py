@@ -9,12 +9,14 @@ from __future__ import annotations
 from ..results import Finetuning, Validation
 from .breakdown import class_table, score_histogram
 from .comparison import headline, headline_types, paired_table, severity_paired, stance, unseen_table
+from .corruption_error import corruption_error_table
 from .judgement import HELD_OUT, family_means, strengths, verdict_table, weak_types, weaknesses
 from .rows import Row, described, estimate, excess
 from .verdicts import Verdicts, by_phase, shown_sets
 
 __all__ = [
     "class_table",
+    "corruption_error_table",
     "excess_table",
     "family_means",
     "headline",
