@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
 from ..errors import UserError
+from ..estimators.modes import evaluating
 from .budgets import budget_scale
 from .finding import Diagnosis, Finding, sorted_findings
 from .gradients import gradients
@@ -27,12 +29,13 @@ SLICE = 512
 """Most samples that are looked at; fewer of large images, so that it stays a matter of seconds."""
 _FEWEST, _PIXELS = 64, 512 * 3 * 40 * 40
 
-BEFORE: Mapping[str, Check] = MappingProxyType({"pixels": pixels, "labels": label_format, "budgets": budget_scale})
+BEFORE: Mapping[str, Check] = MappingProxyType(
+    {"pixels": pixels, "labels": label_format, "budgets": budget_scale, "mode": training_mode}
+)
 """Checks that need no answer of the model; after an error of the first two the model is not asked."""
 
 ASKING: Mapping[str, Check] = MappingProxyType(
     {
-        "mode": training_mode,
         "outputs": output_kind,
         "label range": label_range,
         "determinism": determinism,
@@ -69,12 +72,14 @@ def examine(
     x, y = np.asarray(x), np.asarray(y)
     x, y = x[:SLICE], (y[:SLICE] if len(y) == len(x) else y)
     patient = Patient(estimator, x, y, tuple(budgets), published)
-    findings, passed, not_run = _made(patient, BEFORE, {})
-    if any(finding.severity == "error" and not finding.code.startswith("eps") for finding in findings):
+    skipped = {} if patient.module else {"mode": "the estimator is a black box"}
+    findings, passed, not_run = _made(patient, BEFORE, skipped)
+    if any(finding.severity == "error" and finding.code.startswith(("pixels", "labels")) for finding in findings):
         not_run |= dict.fromkeys(ASKING, "pixels or labels have to be mended first")
     else:
         patient = replace(patient, x=np.ascontiguousarray(x, dtype=np.float32))
-        more, fine, skipped = _asked(patient)
+        with evaluating(patient.module) if patient.module else nullcontext():
+            more, fine, skipped = _asked(patient)
         findings, passed, not_run = [*findings, *more], [*passed, *fine], not_run | skipped
     return Diagnosis(sorted_findings(findings), tuple(passed), not_run, len(x))
 
@@ -99,8 +104,6 @@ def _asked(patient: Patient) -> tuple[list[Finding], list[str], dict[str, str]]:
         )
         return [finding], [], dict.fromkeys(ASKING, "the model does not run on these images")
     skipped = {}
-    if patient.module is None:
-        skipped["mode"] = "the estimator is a black box"
     if not isinstance(patient.estimator, LossGradientsMixin):
         skipped["gradients"] = "the estimator gives no gradients"
     return _made(patient, ASKING, skipped)

@@ -24,13 +24,6 @@ def label_format(patient: Patient) -> Iterator[Finding]:
             f"There are {len(y)} labels for {len(patient.x)} images.",
             "Give one label an image.",
         )
-    elif y.dtype.kind not in "iufb" or (y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.rint(y)).all())):
-        yield Finding(
-            "labels-type",
-            "error",
-            f"The labels are of type {y.dtype} and not whole numbers.",
-            "Give class indices from 0: soft labels have no one right answer.",
-        )
     elif y.ndim == 2 and y.shape[1] > 1:
         if not (((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()):
             yield Finding(
@@ -39,6 +32,13 @@ def label_format(patient: Patient) -> Iterator[Finding]:
                 f"The labels have shape {y.shape} but their rows are not a single 1, else 0.",
                 "Give class indices, or one-hot rows.",
             )
+    elif y.dtype.kind not in "iufb" or (y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.rint(y)).all())):
+        yield Finding(
+            "labels-type",
+            "error",
+            f"The labels are of type {y.dtype} and not whole numbers.",
+            "Give class indices from 0: soft labels have no one right answer.",
+        )
     elif y.ndim > 2:
         yield Finding("labels-shape", "error", f"The labels have shape {y.shape}.", "Give class indices (n,).")
 
