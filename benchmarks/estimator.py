@@ -87,9 +87,7 @@ def measure(arguments: argparse.Namespace) -> None:
         ratio = interleaved(peer, ours, arguments.pairs)
         print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |", flush=True)
     theirs, mine = (run_peak(name, arguments) for name in ("stock", "fast"))
-    print(
-        f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} | below 1 | {theirs} MB | {mine} MB |"
-    )
+    print(f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} | below 1 | {theirs} MB | {mine} MB |")
     before, after = stock.predict(samples.x), tuned.predict(samples.x)
     print(f"\npredict: largest difference of a logit {np.abs(before - after).max():.1e}")
     same = (search_logits(tuned, samples.x).argmax(1) == before.argmax(1)).mean()
