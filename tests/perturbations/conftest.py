@@ -68,6 +68,12 @@ def network():
 
 
 @pytest.fixture(scope="session")
+def few_steps() -> dict[str, dict[str, Any]]:
+    """Name of an attack -> options with which it takes a second or so."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
 def small():
     """Return a function that builds an attack with few steps and a budget that fools a small network."""
 
