@@ -1,62 +1,81 @@
-"""Defocus blur (Hendrycks and Dietterich, arXiv 1903.12261)."""
+"""Defocus, motion, zoom and Gaussian blur (Hendrycks and Dietterich, arXiv 1903.12261)."""
 
 from __future__ import annotations
-
-import math
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
+from ...kernels import keyed
 from ...kernels.norms import wide
 from .constants import constants
+from .disk import disk_filter
+from .entry import corruption
+from .gaussian import gaussian_filter
 from .levels import to_levels, truncated
+from .motion import motion_filter
+from .resample import zoomed
 
-_NOTHING = 1e-18  # weights below this are left out: 8-bit levels do not see them
+_BLOCK = 1 << 18  # values zoomed at a time: with their copies they stay in a core's L2 cache
 
 
+@corruption
 def defocus_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images blurred by a disk with a smoothed edge, mirrored at the borders, at 8-bit levels.
 
-    Pixels are read at 8-bit levels and summed in float64, as in the original: many sums lie so close to a level that
-    float32 would cut them to another one.
-
-    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels.
+    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels; read at 8-bit levels.
     :param ids: int64 (n,) sample ids; nothing here is random.
     :param severity: 1 to 5.
     :param seed: any integer.
-    :raises DataError: for smaller images.
+    :raises DataError: for smaller images, or pixels out of range.
     :raises UsageError: for another severity.
     """
-    kernel = _disk(*constants("defocus_blur", x.shape, severity))
-    reach = len(kernel) // 2
-    height, width = x.shape[-2:]
-    planes = pad(to_levels(x).to(wide(x.device)), (reach, reach, reach, reach), mode="reflect")
-    blurred = torch.zeros(x.shape, dtype=planes.dtype, device=x.device)
-    for (row, column), weight in np.ndenumerate(kernel):  # by taps: twice as fast as conv2d in float32, and exact
-        if weight:
-            blurred.add_(planes[..., row : row + height, column : column + width], alpha=float(weight))
-    return truncated(blurred.div_(255)).to(x.dtype)
+    radius, edge = constants("defocus_blur", x.shape, severity)
+    return truncated(disk_filter(to_levels(x, x.dtype), radius, edge).div_(255)).to(x.dtype)
 
 
-@lru_cache(maxsize=32)
-def _disk(radius: float, edge: float) -> np.ndarray:
-    """Return the kernel (k, k): a disk of that radius under a Gaussian of 3 taps (5 above 8 px)."""
-    reach = max(8, math.ceil(radius))
-    axis = np.arange(-reach, reach + 1)
-    disk = ((axis[:, None] ** 2 + axis[None] ** 2) <= radius**2).astype(np.float64)
-    disk /= disk.sum()
-    taps = 1 if radius <= 8 else 2
-    weight = np.exp(-(np.arange(-taps, taps + 1) ** 2) / (2 * edge**2))
-    weight /= weight.sum()
-    for axis_number in (0, 1):
-        # the disk may touch the rim of its grid, where the originals' filter mirrors it
-        around = [(taps, taps) if number == axis_number else (0, 0) for number in (0, 1)]
-        mirrored = np.pad(disk, around, mode="reflect")
-        windows = np.lib.stride_tricks.sliding_window_view(mirrored, 2 * taps + 1, axis=axis_number)
-        disk = windows @ weight
-    cut = int(np.flatnonzero((disk > _NOTHING).any(0))[0])
-    disk = disk[cut : len(disk) - cut, cut : len(disk) - cut]
-    return np.where(disk > _NOTHING, disk, 0.0)
+@corruption
+def gaussian_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
+    """Return the images under a Gaussian, the outermost pixels repeated, at 8-bit levels.
+
+    Parameters and errors are those of :func:`defocus_blur`, but for a larger least size.
+    """
+    (sigma,) = constants("gaussian_blur", x.shape, severity)
+    return truncated(gaussian_filter(x.to(wide(x.device)), sigma)).to(x.dtype)
+
+
+@corruption
+def motion_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
+    """Return the images blurred along a line that starts at each pixel, at 8-bit levels.
+
+    The line's angle to the horizontal is drawn within 45 degrees; kernel and rounding (to the nearest level) are
+    ImageMagick's. Parameters and errors are those of
+    :func:`defocus_blur`, but for a larger least size.
+    """
+    radius, sigma = constants("motion_blur", x.shape, severity)
+    angles = keyed.symmetric(ids, severity, (), keyed.derive(seed, "motion_blur"), 45.0)
+    blurred = motion_filter(to_levels(x, x.dtype), angles, radius, sigma)
+    return blurred.round_().clamp_(0, 255).div_(255)
+
+
+@corruption
+def zoom_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
+    """Return the means of the images and their zooms, at 8-bit levels.
+
+    Zooms go up from 1, the image itself, which so counts twice. Parameters and errors are those of
+    :func:`defocus_blur`, but for a larger least size.
+    """
+    stop, step = constants("zoom_blur", x.shape, severity)
+    factors = np.arange(1, stop, step).tolist()  # numpy's rounding decides whether the last one is in, as published
+    n, channels, height, width = x.shape
+    lines = to_levels(x, x.dtype).permute(2, 3, 0, 1).reshape(height, width, n * channels)
+    size = max(1, _BLOCK // (height * width)) if x.device.type == "cpu" else max(1, n * channels)
+    means = []
+    for planes in lines.split(size, 2):
+        planes = planes.contiguous()  # with planes innermost, a line is read in one piece
+        total = planes.clone()
+        for factor in factors:
+            total.add_(zoomed(planes, factor, dims=(0, 1)))
+        means.append(total.div_(len(factors) + 1))
+    blurred = torch.cat(means, 2).view(height, width, n, channels).permute(2, 3, 0, 1)
+    return truncated(blurred.contiguous().div_(255))

@@ -25,18 +25,19 @@ def linear(x: Tensor, dim: int, positions: np.ndarray) -> Tensor:
     return torch.lerp(x.index_select(dim, near), x.index_select(dim, far), share)
 
 
-def zoomed(x: Tensor, factor: float) -> Tensor:
-    """Return the middle of (..., h, w) planes enlarged to their old size: first lines on first lines, last on last.
+def zoomed(x: Tensor, factor: float, dims: tuple[int, int] = (-2, -1)) -> Tensor:
+    """Return the middle of planes enlarged to their old size: first lines on first lines, last on last.
 
     ``ceil(h / factor)`` lines are enlarged to ``round(factor * that)`` as ``scipy.ndimage.zoom(order=1)`` does it, and
     what is too many is cut off evenly.
 
-    :param x: floating point (..., h, w).
+    :param x: floating point, any shape.
     :param factor: 1 or more.
+    :param dims: the planes' height and width.
     """
     if factor == 1:
         return x
-    for dim in (-2, -1):
+    for dim in dims:
         x = linear(x, dim, _places(x.shape[dim], factor))
     return x
 
