@@ -8,20 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...protocols import Corruption
-
-SEVERITIES = (1, 2, 3, 4, 5)
-
-
-def check_severity(severity: int, name: str) -> int:
-    """Return a severity that is one.
-
-    :raises UsageError: for anything but 1 to 5.
-    """
-    if isinstance(severity, bool) or severity not in SEVERITIES:
-        raise UsageError(f"severity {severity!r} of {name} is not known; use 1, 2, 3, 4 or 5")
-    return int(severity)
+from .constants import SEVERITIES as SEVERITIES
+from .constants import check_severity as check_severity
 
 
 def check_pixels(x: Tensor, ids: Tensor, where: str) -> None:

@@ -27,7 +27,7 @@ def defocus_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  #
     :param ids: int64 (n,) sample ids; nothing here is random.
     :param severity: 1 to 5.
     :param seed: any integer.
-    :raises DataError: for smaller images, or pixels out of range.
+    :raises DataError: for smaller images.
     :raises UsageError: for another severity.
     """
     radius, edge = constants("defocus_blur", x.shape, severity)
@@ -71,8 +71,8 @@ def zoom_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # no
     lines = to_levels(x, x.dtype).permute(2, 3, 0, 1).reshape(height, width, n * channels)
     size = max(1, _BLOCK // (height * width)) if x.device.type == "cpu" else max(1, n * channels)
     means = []
-    for planes in lines.split(size, 2):
-        planes = planes.contiguous()  # with planes innermost, a line is read in one piece
+    for start in range(0, n * channels, size):
+        planes = lines[..., start : start + size].contiguous()  # with planes innermost, a line is read in one piece
         total = planes.clone()
         for factor in factors:
             total.add_(zoomed(planes, factor, dims=(0, 1)))

@@ -16,7 +16,7 @@ from ...errors import DataError, UsageError
 
 SOURCE = "Hendrycks and Dietterich 2019 (arXiv 1903.12261), make_cifar_c.py and make_imagenet_c.py"
 SMALL, LARGE = 32, 224
-SEVERITIES = range(1, 6)
+SEVERITIES = (1, 2, 3, 4, 5)
 
 CONSTANTS: Mapping[str, Mapping[int, tuple[tuple[float, ...], ...]]] = MappingProxyType(
     {
@@ -50,7 +50,7 @@ CONSTANTS: Mapping[str, Mapping[int, tuple[tuple[float, ...], ...]]] = MappingPr
             SMALL: ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
             LARGE: ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
         },
-        # end of the zooms (itself left out), step between them
+        # end of the zooms, step between them
         "zoom_blur": {
             SMALL: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
             LARGE: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
@@ -172,6 +172,17 @@ def min_size(name: str) -> int:
     return 8 if name in _FROM_8_PX else 28
 
 
+def check_severity(severity: int, name: str) -> int:
+    """Return a severity that is one.
+
+    :param name: how the message calls what it is a severity of.
+    :raises UsageError: for anything but 1 to 5.
+    """
+    if isinstance(severity, bool) or severity not in SEVERITIES:
+        raise UsageError(f"severity {severity!r} of {name} is not known; use 1, 2, 3, 4 or 5")
+    return int(severity)
+
+
 def constants(name: str, shape: tuple[int, ...], severity: int) -> tuple[float, ...]:
     """Return the constants of a corruption for images of a size.
 
@@ -181,8 +192,7 @@ def constants(name: str, shape: tuple[int, ...], severity: int) -> tuple[float, 
     :raises DataError: for images below the corruption's least size.
     :raises UsageError: for another severity.
     """
-    if severity not in SEVERITIES:
-        raise UsageError(f"severity {severity!r} of {name} is not known; use 1, 2, 3, 4 or 5")
+    check_severity(severity, name)
     height, width = shape[-2:]
     least = min_size(name)
     if min(height, width) < least:

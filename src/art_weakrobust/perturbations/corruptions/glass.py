@@ -28,7 +28,7 @@ def glass_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     :param ids: int64 (n,) sample ids.
     :param severity: 1 to 5.
     :param seed: any integer.
-    :raises DataError: for images below the least size, or pixels out of range.
+    :raises DataError: for images below the least size.
     :raises UsageError: for another severity.
     """
     sigma, reach, rounds = constants("glass_blur", x.shape, severity)

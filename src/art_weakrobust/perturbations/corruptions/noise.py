@@ -1,6 +1,7 @@
 """Gaussian, shot, impulse and speckle noise (Hendrycks and Dietterich, arXiv 1903.12261).
 
-Every draw is a function of (seed, sample id, severity). Indices into tables, sums and products decide, never a device's ``log``: the noise is the same everywhere.
+Every draw is a function of (seed, sample id, severity). Indices into tables, sums and products decide, never a device's
+``log``: the noise is the same everywhere.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def gaussian_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     :param ids: int64 (n,) sample ids.
     :param severity: 1 to 5.
     :param seed: any integer.
-    :raises DataError: for smaller images, or pixels out of range.
+    :raises DataError: for smaller images.
     :raises UsageError: for another severity.
     """
     (sigma,) = constants("gaussian_noise", x.shape, severity)
