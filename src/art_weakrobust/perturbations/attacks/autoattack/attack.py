@@ -19,12 +19,15 @@ from ....protocols import Estimator
 from ....threat import parse_eps, parse_norm
 from .recipe import MAX_ITER, MAX_QUERIES, Recipe, recipe_of
 
+_OPTIONS = ["norm", "eps", "max_iter", "early_stop", "seed", "batch_size"]
+"""What decides the result; ``state`` does not."""
+
 
 class _Original(EvasionAttack):
     """What the three share: a budget, a seed, chunks, and the original's code."""
 
     _estimator_requirements = (BaseEstimator, LossGradientsMixin)
-    attack_params = [*EvasionAttack.attack_params, "norm", "eps", "max_iter", "early_stop", "seed", "batch_size"]
+    attack_params = EvasionAttack.attack_params + _OPTIONS
 
     def __init__(
         self,
@@ -91,7 +94,7 @@ class AutoAttack(_Original):
     :raises UsageError: for a value that is not known.
     """
 
-    attack_params = [*_Original.attack_params, "version", "attacks_to_run", "max_queries"]
+    attack_params = _Original.attack_params + ["version", "attacks_to_run", "max_queries"]  # noqa: RUF005
 
     def __init__(
         self,

@@ -161,6 +161,8 @@ class _TargetedAPGD(_Stopping, APGDAttack_targeted):  # type: ignore[misc]
 class _Square(SquareAttack):  # type: ignore[misc]
     """Square on any image: one that the first tiling of L1 and L2 does not fit is attacked inside a larger one."""
 
+    predict: Network
+
     def attack_single_run(self, x: Tensor, y: Tensor) -> Any:
         height, width = x.shape[2:]
         if self.norm == "Linf" or _fits(height, width):
@@ -175,7 +177,7 @@ class _Square(SquareAttack):  # type: ignore[misc]
 
     @contextmanager
     def _asked_about(self, inside: tuple[slice, ...]) -> Iterator[None]:
-        network = self.predict
+        network: Network = self.predict
         self.predict = lambda frame: network(frame[inside].contiguous())
         try:
             yield
