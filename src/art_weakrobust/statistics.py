@@ -13,7 +13,7 @@ seed; the global random state is neither read nor changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -154,6 +154,41 @@ def bootstrap_difference(
     means_a = _resampled_means(_known(a), generator, resamples)
     means_b = _resampled_means(_known(b), generator, resamples)
     return _percentiles(means_a - means_b, confidence)
+
+
+def kendall(
+    first: Sequence[np.ndarray],
+    second: np.ndarray,
+    seed: int,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = 999,
+) -> tuple[float, float, float]:
+    """Return Kendall's tau-b between two rankings of things by their means, and its percentile bootstrap interval.
+
+    :param first: by which things are ranked: of each its own images' values, (n_i,); NaN is left out.
+    :param second: by which they are ranked again, (things, n): values of the same images, resampled together.
+    :return: tau, lower, upper; NaN where one ranking is flat.
+
+    Source: M. G. Kendall, Biometrika 33 (1945) 239-251.
+    """
+    generator = np.random.default_rng(seed)
+    groups = [_known(values) for values in first]
+    common = second[:, np.isfinite(second).all(axis=0)]
+    taus = []
+    for _ in range(resamples):
+        means = [generator.choice(values, values.size).mean() if values.size else np.nan for values in groups]
+        taus.append(_tau(means, common[:, generator.integers(0, common.shape[1], common.shape[1])].mean(axis=1)))
+    tau = _tau([values.mean() if values.size else np.nan for values in groups], common.mean(axis=1))
+    known = np.array([value for value in taus if np.isfinite(value)])
+    lower, upper = _percentiles(known, confidence) if known.size and np.isfinite(tau) else _UNKNOWN
+    return tau, lower, upper
+
+
+def _tau(first: ArrayLike, second: ArrayLike) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(stats.kendalltau(first, second).statistic)
 
 
 def holm(pvalues: ArrayLike) -> np.ndarray:

@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from ..errors import UserError
-from . import attacks, corrupt, demo, doctor, finetune, plugins, report, run, score, select, validate
+from . import attacks, benchmark, corrupt, demo, doctor, finetune, plugins, report, run, score, select, validate
 from .console import fail
 from .request import command
 
@@ -29,6 +29,13 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_start)
     command(app, "demo", demo.demo, _ALL, out="demo")
     command(app, "run", run.run, _ALL)
+    command(
+        app,
+        "benchmark",
+        benchmark.benchmark,
+        ("zoo", "model", "data", "score", "select", "budget", "validate"),
+        out="zoo",
+    )
     command(app, "doctor", doctor.doctor, ("model", "data", "budget", "validate"))
     command(app, "score", score.score, ("model", "data", "score", "budget"))
     command(app, "select", select.select, ("select",))

@@ -15,6 +15,7 @@ from ..pipeline.options import Options, flag, from_toml, shown
 from .console import told
 
 _PANELS = {
+    "zoo": "Benchmark",
     "model": "Model",
     "data": "Data",
     "score": "Scoring",

@@ -40,7 +40,7 @@ def html_report(max_samples: int = MAX_SHOWN) -> Reporter:
 def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
     """Return the page of a summary; without images the weakest samples are a table alone."""
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             summary=summary,
@@ -48,8 +48,8 @@ def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
             images=images,
             crops=CROPS,
             first_shown=FIRST_SHOWN,
-            stylesheet=_stylesheet(),
-            style_hash=_hash(_stylesheet()),
+            stylesheet=stylesheet(),
+            style_hash=sealed(stylesheet()),
             fine_tuned=wording.fine_tuned(summary),
         )
     )
@@ -59,7 +59,7 @@ def compact_html(records: Records) -> str:
     """Return a small table, before and after, for ``_repr_html_`` in a notebook: no images, inline colours only."""
     summary = summarise(records)
     return (
-        _environment()
+        environment()
         .get_template("compact.html.j2")
         .render(
             summary=summary,
@@ -85,7 +85,8 @@ def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates' environment: escaping on, unknown names errors, typography as filters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("art_weakrobust.report"),
         autoescape=True,
@@ -103,13 +104,14 @@ def _environment() -> jinja2.Environment:
 
 
 @cache
-def _stylesheet() -> str:
-    loader = _environment().loader
+def stylesheet() -> str:
+    """Return the one stylesheet of all pages."""
+    loader = environment().loader
     assert loader is not None
-    sheets = (loader.get_source(_environment(), f"{name}.css")[0] for name in ("page", "figures", "narrow"))
+    sheets = (loader.get_source(environment(), f"{name}.css")[0] for name in ("page", "figures", "narrow"))
     return palette.css() + "\n" + "".join(sheets)
 
 
-def _hash(text: str) -> str:
+def sealed(text: str) -> str:
     """Return a source of a content security policy: the one thing that may be inline."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -107,6 +107,15 @@ def sets(rows: dict[str, dict[str, Any]], phase: str, mean: Any, label: str) -> 
     return _figure("".join(body), ROW, label)
 
 
+def one(value: Any, lower: Any, upper: Any, weak: bool) -> Markup:
+    """Return one accuracy and its interval: a diamond for weak samples, a square for test images; judged by nobody."""
+    classes = "held_out after neither" if weak else "test after neither"
+    body = _grid(SHARES, PAIR_ROW) + _interval(SHARES, lower, upper, PAIR_ROW / 2, classes)
+    return _figure(
+        body + _mark(SHARES, _SYMBOLS["held_out" if weak else "test"], value, PAIR_ROW / 2, classes), PAIR_ROW, None
+    )
+
+
 def measure(row: dict[str, Any], judgement: str, label: str) -> Markup:
     """Return a headline measure: hollow before, solid after, a line between the two."""
     before, after = row.get("before"), row.get("after")

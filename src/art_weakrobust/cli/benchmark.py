@@ -1,0 +1,70 @@
+"""``art-weakrobust benchmark``: many models on one data set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .console import print_json, print_text, progress_bars
+from .request import Request
+
+if TYPE_CHECKING:
+    from ..zoo.ran import Ran
+
+_OWN = ("models", "models_file")
+_OF_ONE = ("model", "weights", "mean", "std")
+
+
+def benchmark(request: Request) -> None:
+    """Score, select and validate many models, one resumable run each, and set them side by side in one table."""
+    from ..pipeline.options import Options
+    from ..zoo.benchmark import publish, run_all
+    from ..zoo.entries import entries
+
+    for name in _OF_ONE:
+        if name in request.given:
+            raise UsageError(f"--{name} is for one model: use --models A,B, or [[model]] tables in --models-file")
+    given = {name: value for name, value in request.given.items() if name not in _OWN}
+    file = request.given.get("models_file")
+    folder = None if request.given.get("models") or file else given.get("model_dir")
+    found = entries(request.given.get("models", ""), file and Path(file), folder and Path(folder))
+    options = Options().with_(given)
+    with progress_bars(quiet=request.quiet) as progress:
+        ran = run_all(
+            found,
+            request.out,
+            given,
+            force=request.force,
+            plugins=request.plugins,
+            third_party=request.third_party,
+            progress=lambda entry: (
+                progress and (lambda stage, *counts: progress(f"{entry.folder[:24]} {stage}", *counts))
+            ),
+        )
+    request.out.mkdir(parents=True, exist_ok=True)
+    title = f"{len(found)} models on {replace(options, model='x').title().partition(' on ')[2]}"
+    summary = publish(ran, request.out, title=title, command=_command(request))
+    if request.json:
+        print_json(summary)
+    else:
+        print_text(_told(ran, summary, request.out), quiet=request.quiet)
+
+
+def _command(request: Request) -> str:
+    from shlex import quote
+
+    from ..pipeline.options import flag, shown
+
+    words = [f"--{flag(n)} {quote(shown(v))}" for n, v in request.given.items()]
+    return " ".join(["art-weakrobust benchmark", *words, f"--out {quote(str(request.out))}"])
+
+
+def _told(ran: list[Ran], summary: dict[str, Any], out: Path) -> str:
+    from ..report.benchmark import markdown
+
+    failed = sum(one.records is None for one in ran)
+    lines = [markdown(summary).rstrip()]
+    lines += [f"{failed} of {len(ran)} models failed"] if failed else []
+    return "\n".join([*lines, f"page: {out / 'benchmark.html'}"])

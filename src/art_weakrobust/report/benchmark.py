@@ -1,0 +1,148 @@
+"""Many models in one table: as a page in the report's manner, as CSV, JSON and Markdown, all from one summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .html import environment, sealed, stylesheet
+from .typography import brackets, count, isolated, known, percent
+
+Row = Mapping[str, Any]
+METRICS = {"clean": "Clean", "weak": "Weak set", "robust": "Robust", "corruption": "Corruptions"}
+"""Measure -> how tables call it."""
+
+
+def benchmark_files(summary: Mapping[str, Any]) -> Mapping[str, bytes]:
+    """Return ``benchmark.html``, ``.json``, ``.csv`` and ``.md``.
+
+    :param summary: ``title, command, rows, agreement, shared, rankings, versions``; rows and pairs as
+        :mod:`art_weakrobust.zoo.table` makes them.
+    """
+    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+    return {
+        "benchmark.html": page(summary).encode(),
+        "benchmark.json": text.encode(),
+        "benchmark.csv": table(summary).encode(),
+        "benchmark.md": markdown(summary).encode(),
+    }
+
+
+def page(summary: Mapping[str, Any]) -> str:
+    """Return the page: every model with its measures, agreement of weak sets, agreement of rankings, failures."""
+    return (
+        environment()
+        .get_template("benchmark.html.j2")
+        .render(
+            summary=summary,
+            done=_done(summary),
+            failed=[row for row in summary["rows"] if row["status"] == "failed"],
+            metrics=METRICS,
+            corruptions=_corruptions(summary),
+            answers=answers(summary),
+            stylesheet=stylesheet(),
+            style_hash=sealed(stylesheet()),
+        )
+    )
+
+
+def answers(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sentence of each section, made from the figures alone."""
+    done, shared, ranks = _done(summary), summary["shared"], summary["rankings"]
+    return {"models": _models(done), "agreement": _agreement(shared), "rankings": _rankings(ranks)}
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """Return one line a model with every figure; a cell that a spreadsheet would run begins with an apostrophe."""
+    buffer = io.StringIO()
+    names = _corruptions(summary)
+    measured = [f"{metric}{end}" for metric in METRICS for end in ("", "_lower", "_upper", "_n")]
+    facts = ["name", "status", "reason", "published_clean", "published_robust", "n_scored", "n_weak"]
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*facts, *measured, "robust_attacks", *names])
+    for row in summary["rows"]:
+        cells = [row[name] for name in (*facts, *measured)]
+        cells += [
+            " ".join(row["robust_attacks"]),
+            *(row["corruptions"].get(name, {}).get("accuracy") for name in names),
+        ]
+        writer.writerow([_safe(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """Return the main table as Markdown: per cent, with 95 % intervals."""
+    lines = [
+        f"| model | {' | '.join(METRICS.values())} | published: clean, robust |",
+        f"|---|{'---|' * len(METRICS)}---|",
+    ]
+    for row in summary["rows"]:
+        if row["status"] == "failed":
+            lines.append(
+                f"| {_cell(row['name'])} | {' | '.join(['–'] * len(METRICS))} | failed: {_cell(row['reason'])} |"
+            )
+            continue
+        cells = [_measured(row, metric) for metric in METRICS]
+        published = [percent(row[key]) if known(row[key]) else "–" for key in ("published_clean", "published_robust")]
+        lines.append(f"| {_cell(row['name'])} | {' | '.join(cells)} | {', '.join(published)} |")
+    return "\n".join([*lines, "", *answers(summary).values(), ""])
+
+
+def _done(summary: Mapping[str, Any]) -> list[Row]:
+    return [row for row in summary["rows"] if row["status"] == "done"]
+
+
+def _corruptions(summary: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name for row in summary["rows"] for name in row["corruptions"]))
+
+
+def _models(done: Sequence[Row]) -> str:
+    best = []
+    for metric, where in (("robust", "against the attacks"), ("weak", "on its weak samples")):
+        ranked = [row for row in done if known(row[metric])]
+        if len(ranked) > 1:
+            top = max(ranked, key=lambda row: row[metric])
+            best.append(f"{where} {isolated(top['name'])} ({_measured(top, metric)})")
+    if not best:
+        return f"{count(len(done))} model{'s' if len(done) != 1 else ''} ran; a ranking needs two."
+    return f"Of {count(len(done))} models the highest accuracy has {' and '.join(best)}."
+
+
+def _agreement(shared: Row) -> str:
+    if shared["models"] < 2:
+        return "One model alone has nobody to agree with."
+    return (
+        f"Of {count(shared['any'])} samples that are weak for some model, {count(shared['every'])} are weak for all "
+        f"{count(shared['models'])}, and {count(shared['one'])} for one alone."
+    )
+
+
+def _rankings(ranks: Row) -> str:
+    if ranks["tau"] is None:
+        return "Too few models, or too little between them, to compare the ranking on weak sets with that under attack."
+    low, high = ranks["lower"], ranks["upper"]
+    if low is not None and low > 0:
+        word = "follows"
+    elif high is not None and high < 0:
+        word = "runs against"
+    else:
+        word = "cannot be told from chance to follow"
+    figure = f"Kendall's tau {ranks['tau']:.2f} [{low:.2f}, {high:.2f}]" if low is not None else "Kendall's tau unknown"
+    return f"The ranking by weak-set accuracy {word} the ranking by robust accuracy: {figure}, {ranks['n']} models."
+
+
+def _measured(row: Row, metric: str) -> str:
+    if not known(row[metric]):
+        return "–"
+    return f"{percent(row[metric])} {brackets(row[f'{metric}_lower'], row[f'{metric}_upper'])}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _safe(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
