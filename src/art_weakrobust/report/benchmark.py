@@ -12,6 +12,8 @@ from .html import environment, sealed, stylesheet
 from .typography import brackets, count, isolated, known, percent
 
 Row = Mapping[str, Any]
+FEW = 10
+"""A model with fewer samples of a set is not spoken of as the best on it."""
 METRICS = {"clean": "Clean", "weak": "Weak set", "robust": "Robust", "corruption": "Corruptions"}
 """Measure -> how tables call it."""
 
@@ -101,14 +103,14 @@ def _corruptions(summary: Mapping[str, Any]) -> list[str]:
 
 def _models(done: Sequence[Row]) -> str:
     best = []
-    for metric, where in (("robust", "against the attacks"), ("weak", "on its weak samples")):
-        ranked = [row for row in done if known(row[metric])]
+    for metric, where in (("robust", "against the attacks"), ("weak", "on its own weak samples")):
+        ranked = [row for row in done if known(row[metric]) and row[f"{metric}_n"] >= FEW]
         if len(ranked) > 1:
             top = max(ranked, key=lambda row: row[metric])
-            best.append(f"{where} {isolated(top['name'])} ({_measured(top, metric)})")
+            best.append(f"{isolated(top['name'])} stands best {where} ({_measured(top, metric)})")
     if not best:
         return f"{count(len(done))} model{'s' if len(done) != 1 else ''} ran; a ranking needs two."
-    return f"Of {count(len(done))} models the highest accuracy has {' and '.join(best)}."
+    return f"Of {count(len(done))} models {' and '.join(best)}."
 
 
 def _agreement(shared: Row) -> str:
