@@ -139,6 +139,10 @@ class ModelInfo:
     :param name: how the model was asked for.
     :param class_names: in the order of the outputs, or empty.
     :param gradients: False for a black box.
+    :param resize: pixels of the shorter side that its images are resized to, or None; the data set does it.
+    :param crop: pixels of the square cut from their middle afterwards, or None.
+    :param interpolation: of the resize: ``nearest``, ``bilinear`` or ``bicubic``; None leaves it to the data set.
+    :param published: clean accuracy in [0, 1] that is published for it, or None.
     """
 
     nb_classes: int | None = None
@@ -146,3 +150,7 @@ class ModelInfo:
     name: str = ""
     class_names: tuple[str, ...] = ()
     gradients: bool = True
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: str | None = None
+    published: float | None = None
