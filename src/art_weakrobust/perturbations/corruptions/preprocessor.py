@@ -18,6 +18,18 @@ from . import apply
 _AT_ONCE = 256
 
 
+class _AsIdentity(torch.autograd.Function):
+    """Gives what it is told, and passes the gradient on as if it were the input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, made: Tensor) -> Tensor:  # noqa: ARG004 - torch's own signature
+        return made.view_as(made)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]  # noqa: ARG004
+        return gradient, None
+
+
 class CorruptionPreprocessor(PreprocessorPyTorch):
     """Corrupts every image that an ART estimator is handed.
 
@@ -54,7 +66,7 @@ class CorruptionPreprocessor(PreprocessorPyTorch):
         self._check_params()
 
     def forward(self, x: Tensor, y: Any | None = None) -> tuple[Tensor, Any | None]:
-        """Return corrupted images, and the labels as they are.
+        """Return corrupted images, through which the gradient passes as through the identity, and labels as they are.
 
         :param x: floats (n, c, h, w) in [0, 1].
         :raises DataError: for images that are none, or too small for the corruption.
@@ -67,11 +79,8 @@ class CorruptionPreprocessor(PreprocessorPyTorch):
             for start in range(0, len(x), _AT_ONCE):
                 rows = slice(start, start + _AT_ONCE)
                 made[rows] = corruption(x[rows].float(), ids[rows], self.severity, seed)
-        return made, y
-
-    def estimate_forward(self, x: Tensor, y: Any | None = None) -> Tensor:
-        """Return corrupted images through which the gradient passes as through the identity."""
-        return x + (self.forward(x.detach(), y)[0] - x.detach())
+        straight: Any = _AsIdentity.apply
+        return straight(x, made), y
 
     def _check_params(self) -> None:
         apply.check_severity(self.severity, f"corruption {self.corruption!r}")
