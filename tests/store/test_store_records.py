@@ -79,6 +79,7 @@ def test_the_weak_set_finetuning_samples_and_findings_come_back(run):
     assert records.finetuning.guard_ids.tolist() == [3, 5]
     assert records.samples.column("original").to_pylist() == [b"\0\1"]
     assert records.findings == ({"code": "train-mode"},)
+    assert records.notes == {"radius_curve": []}
 
 
 def test_provenance_is_the_manifest_with_the_stages_facts(run):

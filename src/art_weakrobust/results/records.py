@@ -215,6 +215,11 @@ class Records:
     :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
     :param findings: the doctor's: mappings with ``severity``, ``code``, ``seen``, ``do``.
+    :param notes: what else the run learnt and ``findings.json`` keeps: ``passed`` (checks that found nothing),
+        ``not_run`` (rows check, why), ``examined`` (how many samples the doctor saw), ``radius_curve`` (rows radius,
+        share, n, lower, upper, of a radius that was suggested), ``segments`` (rows where, n, weak, share, lower,
+        upper), ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n), ``missed_bound`` (n, missed, upper:
+        how much a screening may have missed, by an audit of n samples).
     """
 
     scores: Scores | None = None
@@ -226,6 +231,7 @@ class Records:
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> Records:
         """Return a copy with some fields changed."""

@@ -27,6 +27,7 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
     """
     done = {stage for stage, entry in manifest["stages"].items() if entry["status"] == "done"}
     scores = rows_of(folder, "scores", "score") if "score" in done else None
+    findings, notes = _findings(folder)
     before, after = (_validation(folder, phase) if phase in done else None for phase in _PHASES)
     return Records(
         scores=None if scores is None else Scores(scores),
@@ -37,7 +38,8 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
         samples=_samples(folder, done),
         class_names=tuple(manifest.get("class_names", ())),
         provenance=_provenance(manifest),
-        findings=_findings(folder),
+        findings=findings,
+        notes=notes,
     )
 
 
@@ -115,10 +117,12 @@ def _samples(folder: Path, done: Collection[str]) -> Table | None:
     return table
 
 
-def _findings(folder: Path) -> tuple[Mapping[str, Any], ...]:
+def _findings(folder: Path) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any]]:
+    """Return the doctor's findings, and what else stands beside them; a list alone, as older runs have it, will do."""
     path = folder / "findings.json"
     found = read_json(path) if path.is_file() else []
-    return tuple(found.get("findings", ()) if isinstance(found, dict) else found)
+    notes = found if isinstance(found, dict) else {"findings": found}
+    return tuple(notes.get("findings", ())), {key: value for key, value in notes.items() if key != "findings"}
 
 
 def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -163,7 +163,8 @@ class WeakRobustValidator(Evaluation):
             weak_set=weak_set,
             before=validation,
             samples=shown,
-            findings=diagnosis,
+            findings=tuple(diagnosis["findings"]),
+            notes={name: told for name, told in diagnosis.items() if name != "findings"},
             class_names=tuple(getattr(train, "class_names", ())),
             provenance=self._provenance(estimator, train, test),
         )
@@ -196,12 +197,13 @@ class WeakRobustValidator(Evaluation):
             early_stop=self.early_stop,
         )
 
-    def _examined(self, estimator: Estimator, train: Dataset) -> tuple[dict[str, Any], ...]:
+    def _examined(self, estimator: Estimator, train: Dataset) -> dict[str, Any]:
+        """Return what the doctor says, as ``findings.json`` holds it."""
         budgets = [(attack.threat.norm, attack.threat.eps) for attack in self._attacks(estimator)]
         diagnosis = examined(estimator, train, budgets)
         if not self.ignore_doctor:
             refuse_errors(diagnosis, "ignore_doctor=True")
-        return tuple(diagnosis.record()["findings"])
+        return diagnosis.record()
 
     def _attacks(self, estimator: Estimator, craft: Dataset | None = None) -> list[AttackType]:
         return resolve_attacks(
