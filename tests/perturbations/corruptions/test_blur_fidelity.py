@@ -166,3 +166,12 @@ def test_the_moves_of_glass_are_alike_and_leave_out_the_last():
     chance = places.sum(0) / 4000
     assert stats.binomtest(int(places.sum()), 16000, 0.25).pvalue > 1e-4
     assert float((chance - 0.25).abs().max()) < 5 * math.sqrt(0.25 * 0.75 / 4000)
+
+
+@pytest.mark.parametrize("blur", [defocus_blur, gaussian_blur, motion_blur, zoom_blur, glass_blur])
+@each_severity
+@either_size
+def test_a_plain_image_stays_as_it_was(blur, severity, size):
+    x = torch.ones(1, 3, size, size)
+    x[:, 1], x[:, 2] = 77 / 255, 0
+    assert torch.equal(blur(x, torch.arange(1), severity, 0), x)

@@ -116,3 +116,31 @@ def test_counts_are_poisson_far_into_the_tails(photons, level):
     seen = np.cumsum(np.bincount(counts.numpy(), minlength=int(rate) + 20)) / len(draws)
     assert np.abs(seen - stats.poisson.cdf(np.arange(len(seen)), rate)).max() <= 17 / 2**24
     assert math.isclose(counts.double().mean(), rate, rel_tol=1e-4)
+
+
+@either_size
+@each_severity
+def test_gaussian_noise_has_the_paper_s_deviation(size, severity):
+    sigma, n = GAUSSIAN[size][severity - 1], 200 if size == 32 else 10
+    out = gaussian_noise(torch.full((n, 1, size, size), 128 / 255), torch.arange(n), severity, 0).mul(255).round()
+    for level in (96, 128, 160):  # truncated: at most this level means below the next
+        share = float((out <= level).double().mean())
+        assert abs(share - stats.norm.cdf((level + 1 - 128) / 255 / sigma)) < 5 * math.sqrt(0.25 / out.numel())
+
+
+@either_size
+@each_severity
+@pytest.mark.parametrize("level", [0, 3, 100, 255])
+def test_shot_noise_is_poisson_bin_by_bin_after_truncation(size, severity, level):
+    photons = SHOT[size][severity - 1]
+    x = torch.full((20, 1, size, size), level / 255)
+    out = shot_noise(x, torch.arange(20), severity, 0).mul(255).round().long().flatten()
+    counts = np.arange(photons * 3 + 40)
+    chance = np.bincount(
+        cut(counts / photons).astype(int), stats.poisson.pmf(counts, level / 255 * photons), minlength=256
+    )
+    seen, expected = np.bincount(out, minlength=256), chance / chance.sum() * len(out)
+    usual = expected > 5
+    spread = ((seen - expected)[usual] ** 2 / expected[usual]).sum()
+    assert stats.chi2.sf(spread, max(usual.sum() - 1, 1)) > 1e-5
+    assert seen[expected == 0].sum() == 0

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...kernels import keyed
 from ...kernels.norms import wide
+from .blocks import blocks
 from .constants import constants
 from .disk import disk_filter
 from .entry import corruption
@@ -15,8 +16,6 @@ from .gaussian import gaussian_filter
 from .levels import to_levels, truncated
 from .motion import motion_filter
 from .resample import zoomed
-
-_BLOCK = 1 << 18  # values zoomed at a time: with their copies they stay in a core's L2 cache
 
 
 @corruption
@@ -41,7 +40,10 @@ def gaussian_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  
     Parameters and errors are those of :func:`defocus_blur`, but for a larger least size.
     """
     (sigma,) = constants("gaussian_blur", x.shape, severity)
-    return truncated(gaussian_filter(x.to(wide(x.device)), sigma)).to(x.dtype)
+    blurred = torch.empty_like(x)
+    for block in blocks(x):
+        blurred[block] = truncated(gaussian_filter(x[block].to(wide(x.device)), sigma))
+    return blurred
 
 
 @corruption
@@ -69,13 +71,10 @@ def zoom_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # no
     factors = np.arange(1, stop, step).tolist()  # numpy's rounding decides whether the last one is in, as published
     n, channels, height, width = x.shape
     lines = to_levels(x, x.dtype).permute(2, 3, 0, 1).reshape(height, width, n * channels)
-    size = max(1, _BLOCK // (height * width)) if x.device.type == "cpu" else max(1, n * channels)
-    means = []
-    for start in range(0, n * channels, size):
-        planes = lines[..., start : start + size].contiguous()  # with planes innermost, a line is read in one piece
+    for block in blocks(lines, 2, copies=2):
+        planes = lines[..., block].contiguous()  # with planes innermost, a line is read in one piece
         total = planes.clone()
         for factor in factors:
             total.add_(zoomed(planes, factor, dims=(0, 1)))
-        means.append(total.div_(len(factors) + 1))
-    blurred = torch.cat(means, 2).view(height, width, n, channels).permute(2, 3, 0, 1)
-    return truncated(blurred.contiguous().div_(255))
+        lines[..., block] = total.div_(255 * (len(factors) + 1))
+    return truncated(lines.view(height, width, n, channels).permute(2, 3, 0, 1).contiguous())

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ...kernels.norms import wide
+from .blocks import blocks
 
 _GRID = 8  # the disk is drawn on a grid that reaches at least this far
 _NOTHING = 1e-12  # weights below this are left out: 8-bit levels do not see them
-_BLOCK = 1 << 17  # pixels blurred at a time: with their sums they stay in a core's L2 cache
 
 
 def disk_filter(levels: Tensor, radius: float, edge: float) -> Tensor:
@@ -33,9 +33,7 @@ def disk_filter(levels: Tensor, radius: float, edge: float) -> Tensor:
     """
     disk = _disk(radius, edge)
     blurred = torch.empty(levels.shape, dtype=wide(levels.device), device=levels.device)
-    size = max(1, _BLOCK // max(levels[:1].numel(), 1)) if levels.device.type == "cpu" else max(1, len(levels))
-    for start in range(0, len(levels), size):
-        block = slice(start, start + size)
+    for block in blocks(levels, copies=16):
         _blur(levels[block], disk, blurred[block])
     return blurred.div_(disk.pixels)
 

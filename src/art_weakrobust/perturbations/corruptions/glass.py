@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...kernels import keyed
 from ...kernels.norms import wide
+from .blocks import blocks
 from .constants import constants
 from .entry import corruption
 from .gaussian import gaussian_filter
@@ -32,10 +33,14 @@ def glass_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     :raises UsageError: for another severity.
     """
     sigma, reach, rounds = constants("glass_blur", x.shape, severity)
-    sources = _sources(ids, severity, x.shape[-2:], round(reach), round(rounds), keyed.derive(seed, "glass_blur"))
-    planes = truncated(gaussian_filter(x.to(wide(x.device)), sigma)).flatten(2)
-    moved = planes.gather(2, sources.unsqueeze(1).expand_as(planes)).view(x.shape)
-    return truncated(gaussian_filter(moved, sigma)).to(x.dtype)
+    purpose = keyed.derive(seed, "glass_blur")
+    shattered = torch.empty_like(x)
+    for block in blocks(x):
+        sources = _sources(ids[block], severity, x.shape[-2:], round(reach), round(rounds), purpose)
+        planes = truncated(gaussian_filter(x[block].to(wide(x.device)), sigma)).flatten(2)
+        moved = planes.gather(2, sources.unsqueeze(1).expand_as(planes)).view(x[block].shape)
+        shattered[block] = truncated(gaussian_filter(moved, sigma))
+    return shattered
 
 
 def _sources(ids: Tensor, severity: int, shape: tuple[int, ...], reach: int, rounds: int, seed: int) -> Tensor:
@@ -48,7 +53,7 @@ def _sources(ids: Tensor, severity: int, shape: tuple[int, ...], reach: int, rou
     moves, movable = _moves(height, width, reach, ids.device)
     drawn = keyed.bits(ids, severity, (rounds, height * width), seed)
     drawn.bitwise_right_shift_(32 - _BITS).bitwise_and_(2**_BITS - 1).mul_(len(moves)).bitwise_right_shift_(_BITS)
-    pixels = torch.arange(len(ids) * height * width, device=ids.device).view(len(ids), -1)
+    pixels = torch.arange(len(ids) * height * width, device=ids.device).view(len(ids), height * width)
     sources = pixels.flatten()
     for choice in drawn.unbind(1):
         steps = moves.index_select(0, choice.flatten()).view_as(pixels).mul_(movable)
