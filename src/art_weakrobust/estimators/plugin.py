@@ -20,4 +20,9 @@ def weakrobust_register_estimators() -> list[Spec]:
             "art_weakrobust.estimators.stock:stock",
             facts={"draws": True},  # its loader of batches takes a seed from torch's global generator, unused
         ),
+        Spec(
+            "black-box",
+            "any callable or endpoint that maps a batch to scores or labels; no gradients",
+            "art_weakrobust.estimators.black_box:black_box",
+        ),
     ]

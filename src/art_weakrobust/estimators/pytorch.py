@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tqdm.auto import trange
 
 from ..errors import ModelError
+from ..models.registry import entry
+from ..models.robustbench import load_robustbench
 from . import tuning
 from .border import float32_tensor
 from .gradients import class_gradients, differentiating, input_gradient, share_of_part, with_reduction
@@ -234,3 +236,34 @@ class FastPyTorchClassifier(TensorPasses):
         )
         classifier.set_plan(batch_size=batch_size)
         return classifier
+
+    @classmethod
+    def from_robustbench(
+        cls,
+        model_name: str,
+        dataset: str = "cifar10",
+        threat_model: str = "Linf",
+        *,
+        model_dir: str = "./models",
+        custom_checkpoint: str = "",
+        download: bool = False,
+        allow_unsafe: bool = False,
+        **options: Any,
+    ) -> FastPyTorchClassifier:
+        """Return a classifier around a model of RobustBench's zoo, its normalisation inside, pixels in [0, 1].
+
+        Other parameters, and errors: :func:`~art_weakrobust.models.robustbench.load_robustbench`.
+
+        :param options: of :meth:`from_model`: ``device``, ``batch_size``, ``precision``.
+        """
+        info = entry(dataset, threat_model, model_name).info
+        module = load_robustbench(
+            model_name,
+            model_dir,
+            dataset,
+            threat_model,
+            custom_checkpoint,
+            download=download,
+            allow_unsafe=allow_unsafe,
+        )
+        return cls.from_model(module, info, **options)

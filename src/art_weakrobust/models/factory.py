@@ -27,8 +27,9 @@ def python(
     weights: str | Path | None = None,
     mean: Sequence[float] | str | None = None,
     std: Sequence[float] | str | None = None,
-) -> tuple[nn.Module, ModelInfo]:
-    """Return what a factory without arguments returns, in eval mode.
+    allow_unsafe: bool = False,
+) -> tuple[Any, ModelInfo]:
+    """Return what a factory without arguments returns: an ``nn.Module`` in eval mode, or a callable, a black box.
 
     The current directory is on the path. The factory runs with torch's CPU generator at a fixed seed, and the global
     one is left as it was, so that a network without weights is the same each time.
@@ -36,12 +37,17 @@ def python(
     :param argument: ``MODULE:FACTORY``, as in ``mypackage.nets:resnet``.
     :param weights: file to load into the module, see :func:`~art_weakrobust.models.weights.load_weights`.
     :param mean: values a channel that are put inside the model, with ``std``.
-    :raises ModelError: where module or factory are missing or fail, or what is returned is no ``nn.Module``.
+    :param allow_unsafe: read weights that need unpickling, which runs code that they hold.
+    :raises ModelError: where module or factory are missing or fail, or what is returned is neither.
     :raises UsageError: for an argument, mean or std of another form.
     """
     module = _made(_factory(argument), argument)
+    if not isinstance(module, nn.Module):
+        if (weights, mean, std) != (None, None, None):
+            raise UsageError(f"model 'python:{argument}' is a black box: weights, mean and std cannot be put into it")
+        return module, ModelInfo(name=f"python:{argument}", gradients=False)
     if weights is not None:
-        load_weights(inner(module), weights)
+        load_weights(inner(module), weights, allow_unsafe=allow_unsafe)
     return normalised(module, mean, std).eval(), ModelInfo(name=f"python:{argument}")
 
 
@@ -88,7 +94,7 @@ def _beside(name: str) -> list[str]:
     return [f"{parent}.{module.name}" if parent else module.name for module in pkgutil.iter_modules(paths)]
 
 
-def _made(factory: Any, argument: str) -> nn.Module:
+def _made(factory: Any, argument: str) -> Any:
     if not callable(factory) or (isinstance(factory, nn.Module)):
         kind = "a module already" if isinstance(factory, nn.Module) else f"a {type(factory).__name__}"
         raise ModelError(f"model 'python:{argument}' is {kind}, expected a function that returns an nn.Module")
@@ -106,8 +112,11 @@ def _made(factory: Any, argument: str) -> nn.Module:
         raise
     except BaseException as error:  # as at import: the user's own code failed, and the cause is shown
         raise ModelError(f"model 'python:{argument}' failed: {_line(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise ModelError(f"model 'python:{argument}' returned a {type(made).__name__}, expected an nn.Module")
+    if not callable(made):
+        raise ModelError(
+            f"model 'python:{argument}' returned a {type(made).__name__}, expected an nn.Module (or, for --estimator "
+            "black-box, a callable)"
+        )
     return made
 
 

@@ -66,7 +66,7 @@ class Entry:
             resize=resize,
             crop=crop if self.fit else None,
             interpolation=interpolation,
-            published=None if self.clean is None else self.clean / 100,
+            published=None if self.clean is None else round(self.clean / 100, 4),
         )
 
     def files(self, model_dir: str | Path) -> tuple[Remote, ...]:

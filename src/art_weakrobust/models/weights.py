@@ -1,40 +1,45 @@
-"""Weights from a file into a module, without ever running code that the file holds."""
+"""Weights from a file into a module, without running code that the file holds."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from ..datasets.checks import existing
 from ..datasets.downloads import mistaken_for
 from ..errors import ModelError
+from .unpickling import torch_content
 
 _NESTED = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _ZIP = b"PK\x03\x04"
 _SHOWN = 3
-_DAMAGED = (
-    *(RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError),
-    *(AssertionError, OverflowError, MemoryError),
-)  # what torch.load raises for files that are cut short or altered
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
+def load_weights(module: nn.Module, path: str | Path, *, allow_unsafe: bool = False) -> None:
     """Copy the weights of a file into a module: every name and shape has to fit.
 
     :param module: the network itself, without normalisation around it.
     :param path: safetensors, or what ``torch.save`` made of a state dict; see :func:`read_weights`.
+    :param allow_unsafe: as for :func:`~art_weakrobust.models.unpickling.torch_content`.
     :raises ModelError: where the file cannot be read, or its names, shapes or values do not fit; the module is then
         as it was.
     """
-    found, wanted = read_weights(path), module.state_dict()
+    fit_weights(module, read_weights(path, allow_unsafe=allow_unsafe), path)
+
+
+def fit_weights(module: nn.Module, found: Mapping[str, Tensor], path: str | Path) -> None:
+    """Copy weights that were read into a module, as :func:`load_weights` does.
+
+    :param path: where they came from, for messages.
+    :raises ModelError: where names, shapes or values do not fit.
+    """
+    wanted = module.state_dict()
     wrong = _misfit(found, wanted)
     if wrong:
         raise ModelError(f"weights {str(path)!r} do not fit {type(module).__name__}: {wrong}")
@@ -59,11 +64,13 @@ def _misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     return f"{_first(shapes)}; check the number of classes and the widths" if shapes else ""
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path, *, allow_unsafe: bool = False) -> dict[str, Tensor]:
     """Return the state dict of a file, on the CPU: nested under ``state_dict`` or ``model`` or not, prefixes stripped.
 
+    :param allow_unsafe: as for :func:`~art_weakrobust.models.unpickling.torch_content`; of a whole module the state
+        dict is taken.
     :raises ModelError: for a missing, empty or damaged file, an HTML page, a file that holds no state dict, and a
-        checkpoint that only unpickling could read, which is not done.
+        checkpoint that only unpickling could read, unless that is allowed.
     """
     file = existing(path, "weights", ModelError)
     if file.is_dir():
@@ -76,7 +83,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     except OSError as error:
         raise ModelError(f"weights {str(path)!r} cannot be read: {error.strerror or error}") from error
     # the header of safetensors is JSON, behind its length in eight bytes
-    return _state_dict(_safetensors(file) if head[8:9] == b"{" else _torch(file, head), path)
+    return _state_dict(_safetensors(file) if head[8:9] == b"{" else _torch(file, head, allow_unsafe), path)
 
 
 def _safetensors(file: Path) -> Any:
@@ -88,25 +95,17 @@ def _safetensors(file: Path) -> Any:
         ) from error
 
 
-def _torch(file: Path, head: bytes) -> Any:
+def _torch(file: Path, head: bytes, allow_unsafe: bool) -> Any:
     if not head.startswith((_ZIP, b"\x80")):
         raise ModelError(
             f"weights {str(file)!r} are neither safetensors nor made by torch.save (they start with {head!r})"
         )
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"weights {str(file)!r} need unpickling, which would run code from the file, and are not read; save the "
-            "state dict alone (safetensors.torch.save_file(model.state_dict(), 'weights.safetensors'))"
-        ) from error
-    except _DAMAGED as error:
-        raise ModelError(
-            f"weights {str(file)!r} are damaged or cut short: {_line(error)}; download them again"
-        ) from error
+    return torch_content(file, allow_unsafe=allow_unsafe)
 
 
 def _state_dict(content: Any, path: str | Path) -> dict[str, Tensor]:
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
     while isinstance(content, Mapping) and (key := next((key for key in _NESTED if key in content), None)):
         if not isinstance(content[key], Mapping):
             break  # a parameter may well be called "model"
