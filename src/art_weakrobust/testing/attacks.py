@@ -90,7 +90,7 @@ class _Subject:
         self.estimator: Any = _estimator(self.module, self.given)
         eps, eps_l2 = self.budgets
         craft = images(12, seed=1)
-        self.offered = {"eps": eps, "eps_l2": eps_l2, "seed": 0, "batch_size": 4}
+        self.offered: dict[str, Any] = {"eps": eps, "eps_l2": eps_l2, "seed": 0, "batch_size": 4}
         self.offered["craft"] = as_dataset(craft, self.labels(craft), name="craft")
 
     def labels(self, x: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def _estimator(module: torch.nn.Module, given: str) -> Any:
     def answer(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             logits = module(torch.from_numpy(np.asarray(x, np.float32))).numpy()
-        return logits if given == "scores" else np.eye(CLASSES, dtype=np.float32)[logits.argmax(1)]
+        return np.asarray(logits if given == "scores" else np.eye(CLASSES, dtype=np.float32)[logits.argmax(1)])
 
     return BlackBoxClassifierNeuralNetwork(answer, **options)
 
