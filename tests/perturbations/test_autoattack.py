@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import subprocess
 import sys
 from math import inf
 
@@ -345,3 +346,10 @@ def test_a_model_that_answers_at_random_or_with_probabilities_is_told_of(caplog)
         AutoPGDCrossEntropy(estimator, inf, 0.01, max_iter=1).generate(X, predicted(estimator))
     assert "randomized defense" in caplog.text
     assert "probability distribution" in caplog.text
+
+
+def test_the_original_is_loaded_once_it_runs_and_not_before():
+    module = AutoAttack.__module__
+    code = f"import sys, {module}; print('pyautoattack' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

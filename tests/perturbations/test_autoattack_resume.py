@@ -20,9 +20,9 @@ class Killed(BaseException):
     """What ends the process in these tests."""
 
 
-def estimator(seed: int = 1) -> FastPyTorchClassifier:
+def estimator(**options) -> FastPyTorchClassifier:
     named = {"input_shape": (1, 8, 8), "nb_classes": 10, "clip_values": (0, 1), "device_type": "cpu"}
-    return FastPyTorchClassifier(small_cnn(seed=seed).eval(), loss=nn.CrossEntropyLoss(), **named)
+    return FastPyTorchClassifier(small_cnn(seed=1).eval(), loss=nn.CrossEntropyLoss(), **named, **options)
 
 
 def run(state=None, seed: int = 0, eps: float = EPS, model: FastPyTorchClassifier | None = None):
@@ -103,6 +103,15 @@ def test_other_weights_take_nothing_from_it(tmp_path):
     with torch.no_grad():
         tuned.model[-1].bias += 1e-3 * torch.arange(10)
     assert run(tmp_path, model=tuned)[2].gradients > 0
+
+
+@pytest.mark.parametrize("changed", ["preprocessing", "layers"])
+def test_the_same_weights_in_another_model_take_nothing_from_it(tmp_path, changed):
+    run(tmp_path)
+    other = estimator(preprocessing=(0.5, 1.0)) if changed == "preprocessing" else estimator()
+    if changed == "layers":
+        other.model[2] = nn.LeakyReLU()
+    assert run(tmp_path, model=other)[2].gradients > 0
 
 
 def test_who_is_broken_is_known_for_all_samples(whole):

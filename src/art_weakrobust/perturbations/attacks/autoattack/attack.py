@@ -67,7 +67,7 @@ class _Original(EvasionAttack):
         images = np.ascontiguousarray(x, np.float32)
         labels = _labels(estimator, images, y, self.batch_size)
         setting = Setting(self.norm, self.eps, self._recipe(), self.max_iter, self.max_queries, self.early_stop)
-        state = None if self.state is None else Path(self.state)
+        state = None if self.state is None else Path(str(self.state)).expanduser()
         cascade = Cascade(estimator, clip_values, setting, int(self.seed), int(self.batch_size), state)
         return cascade.run(images, labels)
 
@@ -86,7 +86,8 @@ class AutoAttack(_Original):
     :param attacks_to_run: of ``custom``: out of ``apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square``.
     :param max_iter: steps of APGD and FAB; AutoAttack's figures are those of 100.
     :param max_queries: of Square; AutoAttack's figures are those of 5000.
-    :param early_stop: whether APGD leaves alone whom it has fooled, which changes no verdict.
+    :param early_stop: whether APGD leaves alone whom it has fooled, which changes no verdict; not in the versions that
+        need all points, ``standard`` in L1 and ``rand``.
     :param seed: of everything that is drawn; the global generators are left as they were.
     :param batch_size: samples a chunk, which every part takes on at once.
     :param state: a folder for what is finished, so that a run that was killed goes on there; any number of runs, of any

@@ -1,12 +1,13 @@
 """The cascade: one part after another takes on the samples that are still right; each piece of it is done once.
 
-A piece is one part on one chunk. All that decides it is in its key: the weights, the budget, the part and how hard it
+A piece is one part on one chunk. All that decides it is in its key: the model, the budget, the part and how hard it
 tries, the seed, the images and their labels. Pieces of other work are therefore never taken for this one's, any number
 of runs may share a folder, and a run that was killed ends with the same result.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from ....store.tensors import read_safetensors, to_safetensors
 from ..fingerprint import weights_digest
 from ..randomness import seeded
 from .parts import CHECKED, Setting, look_at, look_back, perturb
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Cascade:
         """
         x_adv, broken_by = x.copy(), np.full(len(x), "", object)
         right = np.zeros(len(x), bool)
-        identity = weights_digest(self.estimator) if self.state is not None else ""
+        identity = _identity(self.estimator) if self.state is not None else ""
         with self.estimator.searching():
             self._look_at(x, y)
             for start in range(0, len(x), self.batch_size):
@@ -85,6 +88,7 @@ class Cascade:
             if not len(left):
                 return
             broken, points = self._piece(name, x[left], y[left], identity)
+            logger.info("%s broke %d of %d", name, len(broken), len(left))
             yield name, left[broken], points
             left = np.delete(left, broken)
 
@@ -132,6 +136,15 @@ def piece_seed(seed: int, name: str, samples: str) -> int:
     :param samples: digest of images and labels.
     """
     return derive(seed, name, samples)
+
+
+def _identity(estimator: FastPyTorchClassifier) -> str:
+    """Return a digest of what is attacked: weights, layers, and what is done to the images before them."""
+    before = [
+        (type(operation).__name__, *(str(getattr(operation, name, None)) for name in operation.params))
+        for operation in estimator.preprocessing_operations
+    ]
+    return digest(weights_digest(estimator), repr(estimator.model), repr(before))
 
 
 @dataclass(frozen=True)

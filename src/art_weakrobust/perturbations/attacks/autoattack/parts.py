@@ -76,7 +76,7 @@ def perturb(name: str, setting: Setting, network: Network, x: Tensor, y: Tensor,
         attack = FABAttack_PT(network, n_restarts=1 if name == "fab-t" else recipe.restarts, **common)
     if name.startswith("apgd"):
         attack.spares = setting.early_stop and recipe.draws == 1 and not recipe.shrinking
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         found: Tensor = attack.perturb(x.clone(), y.clone())
     return found.detach()
 
