@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..results import WEAK_SET, Records, Validation, WeakSet, column
 from ..threat import parse_eps
 from ..validation import metrics
 from ..validation.baselines import Baseline
+from ..validation.flips import flip_table
 from . import wording
+from .weakest import outcome_types, sample_rows
 
 SCHEMA = "art-weakrobust/summary/1"
-MAX_CLASSES_IN_FULL = 100
-"""With more classes the samples' probability vectors stay in ``samples.parquet``: they would outweigh all the rest."""
+_NOTES = ("radius_curve", "segments", "security_curve")
+"""Tables that a run may have noted down, see :class:`~art_weakrobust.results.Records`."""
 
 Row = dict[str, Any]
 
@@ -28,9 +29,10 @@ def summarise(records: Records) -> dict[str, Any]:
     """Return the tables, the facts and the sentences of a report, in plain Python values; unknown is None.
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
-    family_means, unseen, excess, paired, severity, severity_paired, corruption_errors (where a baseline was named),
-    samples, classes), ``score_histogram``,
-    ``scored``, ``weak_set``, ``finetuning``, ``provenance``, ``findings``, ``class_names``.
+    family_means, unseen, excess, paired, flips, severity, severity_paired, corruption_errors (where a baseline was
+    named), samples, classes; radius_curve, segments and security_curve where the run noted them), ``outcome_types``
+    (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``, ``weak_set``, ``missed_bound``,
+    ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run), ``class_names``.
     """
     facts = _provenance(records)
     summary: dict[str, Any] = {
@@ -38,12 +40,15 @@ def summarise(records: Records) -> dict[str, Any]:
         "title": str(facts["title"] or "Robustness report"),
         "class_names": [str(name) for name in records.class_names],
         "tables": _plain(_tables(records)),
+        "outcome_types": outcome_types(records),
         "score_histogram": _plain(_histogram(records)),
         "scored": None if records.scores is None else len(records.scores),
         "weak_set": _roles(records.weak_set),
+        "missed_bound": _plain(records.notes.get("missed_bound")),
         "finetuning": None if records.finetuning is None else _tuned(records),
         "provenance": facts,
         "findings": _shortened(_plain([dict(finding) for finding in records.findings])),
+        "checks": _shortened(_plain({name: records.notes.get(name, ()) for name in ("passed", "not_run")})),
     }
     summary["stance"] = wording.stance(summary)
     summary["headline"] = wording.headline(summary)
@@ -84,12 +89,15 @@ def _tables(records: Records) -> dict[str, list[Row]]:
         "severity": [row for one in validations for row in metrics.severity_table(one, tuned)],
         "corruption_errors": [row for one in validations for row in _corruption_errors(records, one)],
         "paired": [],
+        "flips": [],
         "severity_paired": [],
-        "samples": _samples(records),
+        "samples": sample_rows(records),
         "classes": [],
+        **{name: [dict(row) for row in records.notes.get(name, ())] for name in _NOTES},
     }
     if before is not None and after is not None:
         tables["paired"] = metrics.paired_table(before, after, tuned)
+        tables["flips"] = flip_table(before, after)
         tables["severity_paired"] = metrics.severity_paired(before, after, tuned)
     if records.scores is not None and {"label", "correct"} <= set(records.scores.table.column_names):
         chosen = records.weak_set or WeakSet(WEAK_SET.empty_table())
@@ -121,50 +129,6 @@ def _histogram(records: Records) -> Row | None:
     scorer = str(records.scores["scorer"][0]) if "scorer" in names and len(score) else ""
     near = int((finite & (found == np.True_)).sum())
     return metrics.score_histogram(records.scores, chosen) | {"found": near, "scorer": scorer}
-
-
-def _samples(records: Records) -> list[Row]:
-    """Return one row a shown sample, weakest first; what training saw has no figure after it."""
-    if records.samples is None or not records.samples.num_rows:
-        return []
-    table = records.samples.sort_by("rank")
-    drop = [name for name in ("original", "neighbor", "adversarial", "shape") if name in table.column_names]
-    scored = _by_index(None if records.scores is None else records.scores.table)
-    chosen = _by_index(None if records.weak_set is None else records.weak_set.table)
-    rows = []
-    for shown in table.drop_columns(drop).to_pylist():
-        index = shown["index"]
-        known, picked = scored.get(index, {}), chosen.get(index, {})
-        tuned_on = picked.get("role") == "tune"
-        near, own = shown.get("p_neighbor_before"), known.get("label")
-        after = None if tuned_on else shown.get("p_neighbor_after")
-        row: Row = {"rank": shown["rank"], "index": index, "label": _name(records, own), "class": own}
-        row["neighbor_prediction"] = _name(records, int(np.argmax(near)) if near else None)
-        for name in ("path", "score", "misprediction_score", "flips", "neighbors", "margin", "adversarial_distance"):
-            row[name] = known.get(name)
-        row["certified_radius"] = known.get("certified_radius")
-        row |= {"kind": picked.get("kind"), "role": picked.get("role")}
-        row["right_after"] = bool(np.argmax(after) == own) if after and own is not None else None
-        for name in ("p_original_before", "p_neighbor_before", "p_original_after", "p_neighbor_after"):
-            row[name] = _chances(shown.get(name), hide=tuned_on and name.endswith("after"))
-        rows.append(row)
-    return rows
-
-
-def _chances(values: Sequence[float] | None, *, hide: bool) -> list[float] | None:
-    if values is None or hide or len(values) > MAX_CLASSES_IN_FULL:
-        return None
-    return [round(value, 4) for value in values]
-
-
-def _name(records: Records, label: int | None) -> str | None:
-    if label is None:
-        return None
-    return str(records.class_names[label]) if 0 <= label < len(records.class_names) else str(label)
-
-
-def _by_index(table: pa.Table | None) -> dict[int, Row]:
-    return {} if table is None else {row["index"]: row for row in table.to_pylist()}
 
 
 def _roles(weak_set: WeakSet | None) -> dict[str, int] | None:
