@@ -11,7 +11,7 @@ from art_weakrobust.datasets.base import ids_of, labels_of
 from art_weakrobust.datasets.subset import Subset
 from art_weakrobust.errors import DataError
 from art_weakrobust.execution.serial import SerialMap
-from art_weakrobust.pipeline.context import GUARD_SIZE, split_test
+from art_weakrobust.pipeline.parts import GUARD_SIZE, split_test
 
 LABELS = np.arange(1000) % 10
 

@@ -11,20 +11,19 @@ import numpy as np
 from art.estimators.estimator import LossGradientsMixin
 
 from ..analysis.scorer import ChunkScorer
-from ..datasets.base import ids_of, labels_of, limited_ids, stratified
+from ..datasets.base import ids_of, labels_of, limited_ids
 from ..datasets.subset import Subset
-from ..errors import DataError, ModelError, UsageError, UserError
+from ..errors import UsageError
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
-from ..protocols import Dataset, Estimator, Scorer
+from ..protocols import Dataset, Estimator, ModelInfo, Scorer
 from ..validation.baselines import baseline
 from ..validation.stored import held_against
+from .agreement import check_info_on_data, check_model_on_data
 from .options import Options
+from .parts import split_test
 from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
-
-GUARD_SIZE = 2000
-"""Most samples that the guard part takes; they bound a clean budget of two points to about a standard error of 0.6."""
 
 _TUNED_ON = 64
 """Images that ``--tune`` measures with."""
@@ -46,7 +45,7 @@ class Context:
     @cached_property
     def whole(self) -> Dataset:
         """The split that is scored and fine-tuned on, without ``--limit``."""
-        return self._dataset(self.options.split)
+        return self._fitted(self.options.split)
 
     @cached_property
     def train(self) -> Dataset:
@@ -62,7 +61,7 @@ class Context:
     @cached_property
     def test(self) -> Dataset:
         """The test split, whole."""
-        return self._dataset("test")
+        return self._fitted("test")
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -83,7 +82,7 @@ class Context:
     @cached_property
     def base(self) -> Estimator:
         """The estimator around the model as it was loaded; checked on one image of the data, tuned if asked for."""
-        estimator = self._loaded()
+        estimator = self._around(*self._first)
         check_model_on_data(estimator, self.train, self.options.model)
         if self.plan is not None:
             follow(estimator, self.plan)
@@ -125,7 +124,7 @@ class Context:
 
     def fresh(self) -> Estimator:
         """Return an estimator of its own around the model, loaded once more: fine-tuning works in place."""
-        estimator = self._loaded()
+        estimator = self._around(*self._model())
         follow(estimator, plan_of(self.base))
         return estimator
 
@@ -138,12 +137,39 @@ class Context:
             )
         tune(self.train.take(self.train_ids[:_TUNED_ON]).x)
 
-    def _loaded(self) -> Estimator:
-        options, data = self.options, self.train
+    @cached_property
+    def _first(self) -> tuple[Any, ModelInfo]:
+        return self._model()
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model beside its weights."""
+        return self._first[1]
+
+    def _model(self) -> tuple[Any, ModelInfo]:
+        """Return the model, loaded, and its info.
+
+        It comes before the data, whose images are brought to its size; unless it asks for the data's classes.
+        """
+        options = self.options
         name, argument = split_argument(options.model)
         written = {key: v for key in ("weights", "mean", "std") if (v := getattr(options, key)) is not None}
-        offered = {"nb_classes": getattr(data, "nb_classes", None)}
+        offered: dict[str, Any] = {
+            "model_dir": options.model_dir,
+            "download": options.download,
+            "allow_unsafe": options.allow_unsafe_checkpoint,
+            "seed": options.seed,
+        }
+        if "nb_classes" in self.manager.check_written("model", Reference(name)):
+            offered["nb_classes"] = getattr(self._dataset(options.split), "nb_classes", None)
         model, info = self.manager.make("model", name, argument, written=written, offered=offered)
+        return model, info
+
+    def _around(self, model: Any, info: ModelInfo) -> Estimator:
+        options, data = self.options, self.train
+        check_info_on_data(info, data, options.model, sized=self._sized)
+        # a black box that gives labels does not tell how many classes it has
+        classes = info.nb_classes if info.gradients else info.nb_classes or getattr(data, "nb_classes", None)
         return self.manager.make(
             "estimator",
             options.estimator,
@@ -154,7 +180,7 @@ class Context:
                 "batch_size": options.batch_size,
                 "clip_values": (0.0, 1.0),
                 "input_shape": getattr(data, "input_shape", None),
-                "nb_classes": info.nb_classes,
+                "nb_classes": classes,
             },
         )
 
@@ -208,7 +234,8 @@ class Context:
 
         :raises PluginError: in one sentence.
         """
-        given = {"scores", "decisions", "labels"}
+        given = {"decisions", "labels"}
+        given |= set() if getattr(estimator, "decisions_only", False) else {"scores"}
         given |= {"gradients"} if isinstance(estimator, LossGradientsMixin) else set()
         scorer = Reference.parse(self.options.scorer)
         things = [self.manager.find("scorer", scorer.name)]
@@ -238,54 +265,23 @@ class Context:
                 "choose another --split, or run `art-weakrobust score`, `select` and `validate` alone"
             )
 
-    def _dataset(self, split: str) -> Dataset:
-        name, argument = split_argument(self.options.dataset)
+    @property
+    def _sized(self) -> bool:
+        return (self.options.resize, self.options.crop) != (None, None)
+
+    def _fitted(self, split: str) -> Dataset:
+        """Return a split as the model takes it: resized and cropped as it asks for, where the user wrote neither."""
+        info = self.info
+        return self._dataset(split, {} if self._sized else _preparation(info))
+
+    def _dataset(self, split: str, preparation: Mapping[str, Any] | None = None) -> Dataset:
         options = self.options
+        name, argument = split_argument(options.dataset)
         written = {key: v for key in ("label_column", "resize", "crop") if (v := getattr(options, key)) is not None}
-        offered = {"split": split, "seed": options.seed, "download": options.download}
+        offered = {"split": split, "seed": options.seed, "download": options.download, **(preparation or {})}
         data: Dataset = self.manager.make("dataset", name, argument, written=written, offered=offered)
         return data
 
 
-def split_test(labels: np.ndarray, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids of the test set and of the guard part of a test split.
-
-    The guard part, at most :data:`GUARD_SIZE` samples, seeded and stratified, lies beyond ``limit`` where a tenth of
-    the split is left there; otherwise a tenth of the split is taken out of the test set.
-
-    :param labels: int64 (n,), of the whole test split.
-    """
-    every = np.arange(len(labels), dtype=np.int64)
-    tenth = max(1, len(every) // 10)
-    beyond = every[limit:] if limit is not None else every[:0]
-    if len(beyond) >= tenth:
-        guard = stratified(beyond, labels, min(GUARD_SIZE, len(beyond)), seed)
-        return every[:limit], guard
-    guard = stratified(every, labels, min(GUARD_SIZE, tenth), seed)
-    return np.setdiff1d(every, guard)[:limit], guard
-
-
-def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
-    """Run one image through the model, and hold its classes against the labels.
-
-    :raises ModelError: where the model cannot take the images.
-    :raises DataError: where a label is outside the model's classes.
-    """
-    samples = data.take(ids_of(data)[:1])
-    try:
-        logits = np.asarray(estimator.predict(samples.x))
-    except UserError:
-        raise
-    except Exception as error:
-        cause = " ".join(str(error).split())[:300]
-        raise ModelError(f"model {name!r} cannot take images of shape {samples.x.shape[1:]}: {cause}") from error
-    if logits.ndim != 2 or len(logits) != 1:
-        raise ModelError(f"model {name!r} gives outputs of shape {logits.shape} for one image, expected (1, classes)")
-    if not np.isfinite(logits).all():
-        raise ModelError(f"model {name!r} gives outputs that are not finite for the first image: check its weights")
-    labels, classes = labels_of(data), logits.shape[1]
-    if labels.max() >= classes:
-        where = f"{getattr(data, 'name', 'data')}: sample {ids_of(data)[labels.argmax()]} has the label {labels.max()}"
-        raise DataError(
-            f"{where}, outside the {classes} classes of model {name!r}; correct the labels, or choose another model"
-        )
+def _preparation(info: ModelInfo) -> dict[str, Any]:
+    return {"resize": info.resize, "crop": info.crop, "interpolation": info.interpolation}

@@ -40,7 +40,7 @@ def diagnosed(context: Context, stages: Sequence[str]) -> Diagnosis:
             options.attacks, context.manager, estimator=context.base, eps=options.eps, eps_l2=options.eps_l2
         )
         budgets = [(attack.threat.norm, attack.threat.eps) for attack in attacks]
-    return examined(context.base, context.train, budgets)
+    return examined(context.base, context.train, budgets, published=context.info.published)
 
 
 def _is_scored(out: Path) -> bool:

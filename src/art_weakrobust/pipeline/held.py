@@ -24,8 +24,12 @@ GROUPS = {
 GROWING = {"before": TYPES, "after": TYPES}
 """Stage -> the lists that may grow without --force: types are added to a validation as it is."""
 
-_NOT_ROWS = ("device", "tune", "download", "ignore_doctor", "baseline", "clean_budget")
-"""Options that change no row: device and tuning are in the plan as far as they matter, the budget turns the dial."""
+_NOT_ROWS = (
+    *("device", "tune", "download", "ignore_doctor", "baseline", "clean_budget"),
+    *("model_dir", "allow_unsafe_checkpoint"),
+)
+"""Options that change no row: device and tuning are in the plan as far as they matter, the budget turns the dial, and
+weights are in the model's fingerprint wherever they lie."""
 
 
 def held_to(context: Context, stage: str) -> dict[str, Any]:

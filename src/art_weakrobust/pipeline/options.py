@@ -46,10 +46,18 @@ def _option(default: Any, help: str, stage: str) -> Any:
 class Options:
     """The resolved options of a run; field ``eps_l2`` is ``--eps-l2`` and ``eps_l2`` in a config file."""
 
-    model: str = _option("digits-cnn", "Model, as NAME or NAME:ARGUMENT; python:MODULE:FACTORY for your own.", "model")
+    model: str = _option(
+        "digits-cnn",
+        "Model, as NAME or NAME:ARGUMENT, e.g. robustbench:cifar10/Linf/Standard, python:MODULE:FACTORY.",
+        "model",
+    )
     weights: str | None = _option(None, "Weights file for the model: safetensors, or torch read weights_only.", "model")
     mean: str | None = _option(None, "Channel means that the model expects, e.g. 0.485,0.456,0.406.", "model")
     std: str | None = _option(None, "Channel standard deviations that the model expects.", "model")
+    model_dir: str = _option("./models", "Folder that holds the weights of zoo models.", "model")
+    allow_unsafe_checkpoint: bool = _option(
+        False, "Read weights that need unpickling, which runs code that they hold.", "model"
+    )
     estimator: str = _option("fast", "ART estimator to wrap the model in.", "model")
     device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
     tune: bool = _option(False, "Measure first which execution plan is fastest on this machine, and keep it.", "model")

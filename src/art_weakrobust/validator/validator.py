@@ -19,7 +19,7 @@ from ..perturbations.attacks.crafting import crafter
 from ..perturbations.attacks.settings import settings_of
 from ..perturbations.resolve import check_craft, resolve_attacks, resolve_corruptions
 from ..perturbations.types import AttackType
-from ..pipeline.context import check_model_on_data
+from ..pipeline.agreement import check_model_on_data
 from ..pipeline.examination import examined, refuse_errors
 from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, versions
 from ..pipeline.shown import gallery
