@@ -139,3 +139,12 @@ def test_pgd_on_digits_finds_what_fgm_finds_and_more(build, trained, digit_data)
 def test_a_batch_size_below_one_is_refused():
     with pytest.raises(UsageError, match="batch_size 0"):
         attack(fgm, batch_size=0)
+
+
+def test_stopping_early_finds_the_same_samples_just_across_the_boundary(build):
+    estimator, data = build.classifier(build.one_pixel(slope=4.0), 2), build.pixel_data(PIXELS)
+    pgd = partial(ProjectedGradientDescent, norm=inf, eps=EPS, eps_step=EPS / 8, max_iter=8, verbose=False)
+    whole, stopped = (build.score_with(attack(pgd, early_stop=stop), estimator, data) for stop in (False, True))
+    fooled = whole["fooled"] == True  # noqa: E712
+    assert np.array_equal(stopped["fooled"] == True, fooled)  # noqa: E712
+    assert (stopped["adversarial_distance"][fooled] < whole["adversarial_distance"][fooled]).any()

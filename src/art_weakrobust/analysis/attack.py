@@ -34,6 +34,7 @@ def attack(
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     craft: Dataset | None = None,
+    early_stop: bool = False,
 ) -> ChunkScorer:
     """Return the scorer ``attack``: the misprediction score of the verified adversarial, 0 where none was found.
 
@@ -45,13 +46,15 @@ def attack(
     :param seed: of attacks that draw.
     :param batch_size: of the judge's forward passes.
     :param craft: samples that are not scored, for attacks that make one perturbation for all.
+    :param early_stop: let memoryless attacks leave a sample once it is fooled: the same samples are found at less cost,
+        but just across the boundary, where the confidences by which scores rank tell little.
     :raises UsageError: for a norm beside something that is no class, or a batch size below 1.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise UsageError(f"batch_size {batch_size!r} has to be a whole number from 1")
     offered = {"eps": eps, "eps_l2": eps_l2, "seed": seed, "batch_size": batch_size, "craft": craft}
     entry = attack if norm is None else _in_norm(attack, parse_norm(norm))
-    return ChunkScorer("attack", functools.partial(_build, entry, offered))
+    return ChunkScorer("attack", functools.partial(_build, entry, offered, early_stop))
 
 
 def _in_norm(entry: Any, norm: float) -> Any:
@@ -64,10 +67,11 @@ def _in_norm(entry: Any, norm: float) -> Any:
     return functools.partial(entry, norm=norm)
 
 
-def _build(entry: Any, offered: Mapping[str, Any], estimator: Estimator) -> Attacked:
+def _build(entry: Any, offered: Mapping[str, Any], early_stop: bool, estimator: Estimator) -> Attacked:
     kind = attack_type(entry, estimator, offered=offered)
     check_craft([kind])
-    return Attacked(attack=kind, seed=int(offered["seed"]), batch_size=int(offered["batch_size"]))
+    seed, batch_size = int(offered["seed"]), int(offered["batch_size"])
+    return Attacked(attack=kind, seed=seed, batch_size=batch_size, early_stop=early_stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +84,13 @@ class Attacked:
     attack: AttackType
     seed: int
     batch_size: int
+    early_stop: bool = False
 
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:
         """Return one row a sample."""
-        result = attack_samples(self.attack, estimator, samples, seed=self.seed, batch_size=self.batch_size)
+        result = attack_samples(
+            self.attack, estimator, samples, seed=self.seed, batch_size=self.batch_size, early_stop=self.early_stop
+        )
         clean = in_logits(torch.from_numpy(result.clean_logits))
         check_labels(clean, samples.y, samples.ids)
         label = torch.from_numpy(samples.y)
