@@ -135,7 +135,7 @@ NAMES = {
     "model": ("digits-cn", "digits-cnn"),
     "dataset": ("digit", "digits"),
     "attacks": ("pdg", "pgd"),
-    "corruptions": ("contrst", "contrast"),
+    "corruptions": ("brightnes", "brightness"),
     "scorer": ("neighbourhood", "neighborhood"),
     "estimator": ("fsat", "fast"),
     "trainer": ("weakrobst", "weakrobust"),

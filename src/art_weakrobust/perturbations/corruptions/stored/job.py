@@ -17,7 +17,7 @@ from ....results import Samples
 from .. import apply
 from .manifest import SetManifest
 
-_AT_ONCE = 1 << 21
+_AT_ONCE = 1 << 20
 """Pixel values that a thread works on at once: bounds the memory."""
 
 _HELD = 1 << 27
@@ -80,8 +80,10 @@ def held(job: Job) -> Job:
     ids = ids_of(job.data)
     if len(ids) * math.prod(job.plan.shape) > _HELD:
         return job
-    parts = list(job.data.chunks(512, ids))
-    x, y = np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+    x, y, start = np.empty((len(ids), *job.plan.shape), np.float32), np.empty(len(ids), np.int64), 0
+    for part in job.data.chunks(512, ids):
+        rows = slice(start, start + len(part))
+        x[rows], y[rows], start = part.x, part.y, rows.stop
     return replace(job, data=_InMemory(Samples(ids, x, y)))
 
 
