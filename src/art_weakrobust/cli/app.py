@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from ..errors import UserError
-from . import attacks, benchmark, corrupt, demo, doctor, finetune, plugins, report, run, score, select, validate
+from . import attacks, benchmark, corrupt, demo, doctor, finetune, models, plugins, report, run, score, select, validate
 from .console import fail
 from .request import command
 
@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     command(app, "report", report.report, ("report",))
     app.command("attacks")(attacks.attacks)
     app.command("corrupt")(corrupt.corrupt)
+    app.command("models")(models.models)
     app.command("plugins")(plugins.plugins)
     return app
 
