@@ -11,6 +11,7 @@ import torch
 from art_weakrobust.analysis.attack import attack
 from art_weakrobust.analysis.gallery import weakest_samples, with_after
 from art_weakrobust.analysis.neighborhood import neighborhood
+from art_weakrobust.analysis.neighborhood_source import Uniform
 from art_weakrobust.kernels.neighborhood import neighbors
 from art_weakrobust.perturbations.resolve import attack_type
 from art_weakrobust.plugins.manager import Manager
@@ -19,6 +20,7 @@ from art_weakrobust.selection import select
 from art_weakrobust.testing.networks import small_cnn
 
 RADIUS, SEED = 0.3, 5
+SOURCE = Uniform(radius=RADIUS, seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def scored(build, trained, digit_data):
 
 
 def shown(scored, trained, data, after=None, n=200, **options):
-    table = weakest_samples(*scored, trained, after, data, n, radius=RADIUS, seed=SEED, **options)
+    table = weakest_samples(*scored, trained, after, data, n, source=SOURCE, **options)
     assert table.schema.equals(SAMPLES)
     return table.to_pylist()
 
@@ -81,8 +83,8 @@ def test_after_is_told_of_the_held_out_half_alone(build, scored, trained, digit_
 
 def test_after_may_come_later_from_the_stored_rows(build, scored, trained, digit_data):
     tuned = build.classifier(small_cnn(build.shape, seed=1))
-    together = weakest_samples(*scored, trained, tuned, digit_data, radius=RADIUS, seed=SEED)
-    before = weakest_samples(*scored, trained, None, digit_data, radius=RADIUS, seed=SEED)
+    together = weakest_samples(*scored, trained, tuned, digit_data, source=SOURCE)
+    before = weakest_samples(*scored, trained, None, digit_data, source=SOURCE)
     assert before.column("p_original_after").null_count == before.num_rows
     assert with_after(before, tuned, scored[1]).equals(together)
 

@@ -68,7 +68,7 @@ def complete(
         table = _with(table, "found", pa.array(np.isfinite(column(table, "score"))))
     if not _has(table, "scorer"):
         table = _with(table, "scorer", pa.repeat(scorer, table.num_rows))
-    return Scores(conform(table, SCORES))
+    return Scores(conform(table, SCORES), scores.facts)
 
 
 def _joined(table: Table, clean: Table) -> Table:

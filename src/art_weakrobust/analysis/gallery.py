@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ import torch
 
 from ..estimators.judge import exact_float32
 from ..estimators.plan import BATCH_SIZE
-from ..kernels.neighborhood import neighbors
 from ..perturbations.attacks.runner import attack_samples
 from ..perturbations.types import AttackType
 from ..protocols import Dataset, Estimator
 from ..results import SAMPLES, Samples, Scores, Table, WeakSet, column, conform
-from ..threat import parse_eps, parse_norm
+from .neighborhood_source import NeighborSource
 from .outputs import Asked
 
 
@@ -28,21 +26,20 @@ def weakest_samples(
     data: Dataset,
     n: int = 200,
     *,
-    radius: float | str = 8 / 255,
-    radius_norm: float | str = math.inf,
+    source: NeighborSource | None = None,
     seed: int = 0,
-    quantise: bool = False,
     attack: AttackType | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Table:
     """Return the first ``n`` of the weak set in its order, the weakest first: rows of ``SAMPLES``.
 
-    The most damaging neighbor is made again from (seed, id, number); radius, norm, seed and ``quantise`` are those of
-    the analysis. All probabilities are those of the stored 8-bit pixels, before and after alike; ``p_neighbor`` belongs
-    to the neighbor, or to the adversarial where there is no neighbor.
+    The most damaging neighbor is made again from its number. All probabilities are those of the stored 8-bit pixels,
+    before and after alike; ``p_neighbor`` belongs to the neighbor, or to the adversarial where there is no neighbor.
 
     :param scores: completed scores; those of ``attack`` know no neighbors.
     :param estimator_after: the fine-tuned one, or None: see :func:`with_after`.
+    :param source: of the neighbors, that of the analysis; without it none is shown.
+    :param seed: of the attack.
     :param attack: makes the adversarial of each on ``estimator_before``; null where none was found, or without.
     :param batch_size: images a forward pass.
     """
@@ -52,15 +49,7 @@ def weakest_samples(
         return SAMPLES.empty_table()
     samples = data.take(rows["index"].to_numpy(np.int64))
     number = _numbers(scores, samples.ids)
-    near = neighbors(
-        torch.from_numpy(samples.x),
-        torch.from_numpy(samples.ids),
-        torch.from_numpy(np.maximum(number, 0)),
-        parse_eps(radius, "radius"),
-        parse_norm(radius_norm),
-        seed,
-        quantise=quantise,
-    ).numpy()
+    near = samples.x if source is None else _neighbors(source, samples, np.maximum(number, 0))
     adversarial, fooled = _adversarials(attack, estimator_before, samples, seed, batch_size)
     every = np.full(len(samples), True)
     columns: dict[str, Any] = {
@@ -68,7 +57,7 @@ def weakest_samples(
         "rank": np.arange(1, len(samples) + 1),
         "shape": [list(samples.x.shape[1:])] * len(samples),
         "original": _pixels(samples.x, every),
-        "neighbor": _pixels(near, number >= 0),
+        "neighbor": _pixels(near, (number >= 0) & (source is not None)),
         "adversarial": _pixels(adversarial, fooled),
     }
     table = _judged(conform(pa.table(columns), SAMPLES), estimator_before, "before", every, batch_size)
@@ -110,6 +99,11 @@ def _probabilities(estimator: Estimator, x: np.ndarray, batch_size: int) -> list
             for start in range(0, len(x), batch_size)
             for row in asked.logits(asked.tensor(x[start : start + batch_size])).softmax(1).cpu().tolist()
         ]
+
+
+def _neighbors(source: NeighborSource, samples: Samples, number: np.ndarray) -> np.ndarray:
+    x, ids, index = (torch.from_numpy(np.ascontiguousarray(part)) for part in (samples.x, samples.ids, number))
+    return source(x, ids, index).numpy()
 
 
 def _numbers(scores: Scores, ids: np.ndarray) -> np.ndarray:

@@ -3,29 +3,37 @@
 Source: Nuhu et al., "A Validation Strategy for Deep Learning Models: Evaluating and Enhancing Robustness",
 arXiv 2509.19197, section III. Misclassified samples are left out, as in the paper; ``include_misclassified`` gives the
 rule of its code.
+
+:class:`Neighborhood` asks about all neighbors of all samples. What it is made of serves whoever asks in rounds:
+:meth:`Neighborhood.clean` and :meth:`Neighborhood.around` are chunk functions, the second for the neighbors
+``[first, last)`` of any samples; :func:`~.neighborhood_draws.joined` puts ranges together, and
+:meth:`Neighborhood.scored` makes rows of scores of both.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from ..errors import UsageError
-from ..estimators.judge import exact_float32
 from ..estimators.plan import BATCH_SIZE
-from ..kernels.losses import margin, misprediction_score
-from ..kernels.neighborhood import neighbors
-from ..kernels.norms import dual_norm
+from ..estimators.precision import precision_on
+from ..plugins.manager import Manager
 from ..protocols import Estimator
-from ..results import Samples, Table
+from ..results import SCORES, Samples, Table, column, conform
 from ..threat import parse_eps, parse_norm
-from .outputs import Asked, check_labels, is_decision
-from .scorer import MISCLASSIFIED, NOT_FINITE, OK, ChunkScorer, known, score_table
+from .neighborhood_clean import CleanRows
+from .neighborhood_draws import COLUMNS, NeighborRows
+from .neighborhood_source import UNIFORM, NeighborSource, source_named
+from .scorer import NOT_FINITE, OK, ChunkScorer, known
+
+NAME = "neighborhood"
 
 
 def neighborhood(
@@ -36,6 +44,9 @@ def neighborhood(
     include_misclassified: bool = False,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
+    neighbor_source: Any = UNIFORM,
+    precision: str | None = None,
+    plugins: Manager | Iterable[Any] | None = None,
 ) -> ChunkScorer:
     """Return the scorer ``neighborhood``: the mean misprediction score over random neighbors; higher is weaker.
 
@@ -46,147 +57,153 @@ def neighborhood(
     :param include_misclassified: score samples that are wrong when clean, too.
     :param seed: neighbors are a function of (seed, sample id, number).
     :param batch_size: images a forward pass, neighbors of several samples together: what memory is needed for.
+    :param neighbor_source: ``"uniform"`` in the ball; ``"gaussian"``, the radius being the standard deviation of a
+        pixel; or a corruption, by its name or itself, at random severities.
+    :param precision: ``"float32"``; ``"bfloat16"``, the same scores from fewer float32 passes (see
+        :mod:`.neighborhood_precision`); ``"auto"``: the second where the device computes it natively; None for that of
+        the estimator's plan.
+    :param plugins: modules or objects with hooks that know the corruption, or a manager.
     :raises UsageError: for a value outside its range.
+    :raises ModelError: for a precision that is not known.
     """
+    norm = parse_norm(radius_norm)
     function = Neighborhood(
-        radius=parse_eps(radius, "radius"),
-        radius_norm=parse_norm(radius_norm),
+        source=source_named(
+            neighbor_source,
+            radius=parse_eps(radius, "radius"),
+            radius_norm=norm,
+            seed=seed,
+            quantise=quantise,
+            plugins=plugins,
+        ),
+        norm=norm,
         neighbors=neighbors,
-        quantise=quantise,
         include_misclassified=include_misclassified,
-        seed=seed,
         batch_size=batch_size,
+        precision=precision,
     )
-    return ChunkScorer("neighborhood", lambda _estimator: function)
+    return ChunkScorer(NAME, lambda _estimator: function, screening_facts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighborhood:
-    """The chunk function; parameters and errors are those of :func:`neighborhood`."""
+    """The chunk function; errors are those of :func:`neighborhood`.
 
-    radius: float
-    radius_norm: float
+    :param source: of the neighbors.
+    :param norm: in which the first-order distance is measured.
+    """
+
+    source: NeighborSource
+    norm: float
     neighbors: int
-    quantise: bool
     include_misclassified: bool
-    seed: int
     batch_size: int
+    precision: str | None = None
 
     def __post_init__(self) -> None:
-        if self.radius <= 0:
-            raise UsageError(f"radius {self.radius!r} has to be above 0: without it a sample has no neighbors")
-        if self.radius_norm not in (2.0, math.inf):
-            raise UsageError(f"radius_norm {self.radius_norm:g} has no neighborhood here; use 2 or inf")
         for name in ("neighbors", "batch_size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise UsageError(f"{name} {value!r} has to be a whole number from 1")
+        if self.precision is not None:
+            precision_on(torch.device("cpu"), self.precision)  # refuses what is not known
 
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:
         """Return one row a sample."""
-        with exact_float32(), torch.no_grad():
-            return self._scored(Asked.of(estimator), samples)
+        clean = self.clean(estimator, samples)
+        asked = samples[np.flatnonzero(column(clean, "status") == OK)]
+        return self.scored(clean, self.around()(estimator, asked) if len(asked) else COLUMNS.empty_table())
 
-    def _scored(self, asked: Asked, samples: Samples) -> Table:
-        starts = range(0, len(samples), self.batch_size)
-        clean = torch.cat([asked.logits(asked.tensor(samples.x[at : at + self.batch_size])).cpu() for at in starts])
-        check_labels(clean, samples.y, samples.ids)
-        finite = clean.isfinite().all(1).numpy()
-        prediction = np.where(finite, clean.argmax(1).numpy(), -1)
-        correct = prediction == samples.y
-        rows = np.flatnonzero(finite & (correct | self.include_misclassified))
-        around = self._around(asked, samples[rows]) if len(rows) else _Around.empty(self.neighbors)
-        broken = ~np.isfinite(around.margin).all(1)
-        status = np.where(finite, OK, NOT_FINITE).astype(object)
-        status[finite & ~correct] = MISCLASSIFIED
-        status[rows] = np.where(broken, NOT_FINITE, OK)
+    @property
+    def clean(self) -> CleanRows:
+        """The chunk function of the samples themselves; those of status ``ok`` have neighbors to be asked about."""
+        return CleanRows(norm=self.norm, include_misclassified=self.include_misclassified, batch_size=self.batch_size)
 
-        bare = is_decision(clean).numpy()
-        bare[rows] &= around.decisions.all(1)
-        clean_margin = np.where(finite & ~bare, margin(clean, torch.from_numpy(samples.y)).numpy(), np.nan)
-        around_margin = np.where(bare[rows] | broken, np.nan, around.margin.min(1))
-        flips = np.where(broken, np.nan, around.wrong.sum(1))
-        mean = np.where(broken, np.nan, around.score.mean(1, dtype=np.float64))
-        all_rows = _Scatter(len(samples), rows)
-        return score_table(
-            samples,
-            "neighborhood",
-            prediction=pa.array(prediction, mask=~finite),
-            correct=pa.array(correct, mask=~finite),
-            status=pa.array(status, pa.string()),
-            score=all_rows(mean),
-            misprediction_score=known(all_rows(mean), pa.float64()),
-            margin=known(clean_margin, pa.float32()),
-            neighbor_margin=known(all_rows(around_margin), pa.float32()),
-            worst_neighbor=known(all_rows(np.where(broken, np.nan, around.worst())), pa.int32()),
-            first_order_distance=known(self._first_order(asked, samples, clean_margin, rows), pa.float32()),
-            flips=known(all_rows(flips), pa.int32()),
-            neighbors=known(all_rows(np.where(broken, np.nan, self.neighbors)), pa.int32()),
-            found=pa.array(all_rows(flips) > 0, mask=np.isnan(all_rows(flips))),
+    def around(self, first: int = 0, last: int | None = None, *, exact_margin: bool = True) -> NeighborRows:
+        """Return the chunk function of the neighbors ``[first, last)``, all by default."""
+        return NeighborRows(
+            source=self.source,
+            first=first,
+            last=self.neighbors if last is None else last,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            exact_margin=exact_margin,
         )
 
-    def _around(self, asked: Asked, samples: Samples) -> _Around:
-        """Judge all neighbors of all samples; a batch holds neighbors of several samples, one sample's in a row."""
-        total = len(samples) * self.neighbors
-        score, gap = (torch.empty(total, device=asked.device) for _ in range(2))
-        decisions, wrong = (torch.empty(total, dtype=torch.bool, device=asked.device) for _ in range(2))
-        for start in range(0, total, self.batch_size):
-            pairs = torch.arange(start, min(start + self.batch_size, total))
-            first, last = start // self.neighbors, int(pairs[-1]) // self.neighbors + 1
-            x, ids, y = (asked.tensor(part[first:last]) for part in (samples.x, samples.ids, samples.y))
-            owner = (pairs // self.neighbors - first).to(asked.device)
-            moved = self.moved(x[owner], ids[owner], (pairs % self.neighbors).to(asked.device))
-            logits, label = asked.logits(moved).to(asked.device), y[owner]
-            block = slice(start, start + len(pairs))
-            score[block], gap[block] = misprediction_score(logits, label), margin(logits, label)
-            decisions[block], wrong[block] = is_decision(logits), logits.argmax(1) != label
-        return _Around(*(part.view(-1, self.neighbors).cpu().numpy() for part in (score, gap, decisions, wrong)))
+    def scored(self, clean: Table, around: Table) -> Table:
+        """Return rows of :data:`~art_weakrobust.results.SCORES` from what is known of samples and their neighbors.
 
-    def moved(self, x: Tensor, ids: Tensor, index: int | Tensor) -> Tensor:
-        """Return one neighbor of every sample, as it is judged; ``index`` is its number, one for all or (n,)."""
-        return neighbors(x, ids, index, self.radius, self.radius_norm, self.seed, quantise=self.quantise)
+        :param clean: rows of :meth:`clean`.
+        :param around: rows of :meth:`around`, whole or joined, of some of these samples; the others have no score.
+        :return: in the order of ``clean``. Of a run in bfloat16 the rows also hold ``measured``, ``audited``,
+            ``margin_error`` and ``margin_bound``; see :data:`~.neighborhood_draws.COLUMNS`.
+        """
+        rows = _places(column(clean, "index"), column(around, "index"))
+        n = clean.num_rows
 
-    def _first_order(self, asked: Asked, samples: Samples, clean_margin: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return the margin over the dual norm of its gradient, (n,), NaN where not known or not asked for."""
-        distances = np.full(len(samples), np.nan, np.float32)
-        for start in range(0, len(rows), self.batch_size):
-            some = rows[start : start + self.batch_size]
-            x, y = (asked.tensor(part[some]) for part in (samples.x, samples.y))
-            gradient = asked.margin_gradient(x, y)
-            if gradient is None:
-                break
-            slope = dual_norm(gradient, self.radius_norm).cpu().numpy()
-            distances[some] = np.divide(clean_margin[some], slope, out=distances[some], where=slope > 0)
-        return distances
+        def spread(values: np.ndarray) -> np.ndarray:
+            whole = np.full(n, np.nan)
+            whole[rows] = values
+            return whole
 
-
-@dataclass(frozen=True)
-class _Around:
-    """What was said of the neighbors: all (samples, neighbors)."""
-
-    score: np.ndarray
-    margin: np.ndarray
-    decisions: np.ndarray
-    wrong: np.ndarray
-
-    @classmethod
-    def empty(cls, neighbors: int) -> _Around:
-        return cls(*(np.empty((0, neighbors), dtype) for dtype in (np.float32, np.float32, np.bool_, np.bool_)))
-
-    def worst(self) -> np.ndarray:
-        """Return the number of the most damaging neighbor: the highest score, without an error the least margin."""
-        number: np.ndarray = np.where(self.score.max(1) > 0, self.score.argmax(1), self.margin.argmin(1))
-        return number
+        said = {name: column(around, name) for name in COLUMNS.names}
+        broken = np.isnan(said["score_sum"])
+        status = column(clean, "status").astype(object)
+        status[rows[broken]] = NOT_FINITE
+        bare = column(clean, "decision").astype(bool)
+        bare[rows] &= said["decision"]
+        asked = np.where(broken, np.nan, said["neighbors"].astype(np.float64))
+        mean, flips = spread(said["score_sum"] / asked), spread(np.where(broken, np.nan, said["flips"]))
+        worst = np.where(said["worst_score"] > 0, said["worst_number"], said["least_number"])
+        margin = np.where(bare, np.nan, column(clean, "margin").astype(np.float64))
+        columns = {
+            **{name: clean.column(name) for name in ("index", "path", "label", "prediction", "correct")},
+            "status": pa.array(status, pa.string()),
+            "scorer": pa.repeat(NAME, n),
+            "score": mean,
+            "misprediction_score": known(mean, pa.float64()),
+            "margin": known(margin, pa.float32()),
+            "neighbor_margin": known(np.where(bare, np.nan, spread(said["least_margin"])), pa.float32()),
+            "worst_neighbor": known(spread(np.where(broken, np.nan, worst)), pa.int32()),
+            "first_order_distance": known(
+                np.where(bare, np.nan, column(clean, "first_order_distance").astype(np.float64)), pa.float32()
+            ),
+            "flips": known(flips, pa.int32()),
+            "neighbors": known(spread(asked), pa.int32()),
+            "found": pa.array(flips > 0, mask=np.isnan(flips)),
+        }
+        if said["margin_bound"].any():
+            kinds = {"measured": pa.int32(), "audited": pa.int32()}
+            for name in _OF_BFLOAT16:
+                columns[name] = known(spread(said[name]), kinds.get(name, pa.float32()))
+        return conform(pa.table(columns), SCORES)
 
 
-@dataclass(frozen=True)
-class _Scatter:
-    """Puts what is known of some rows among all n of them, NaN elsewhere."""
+_OF_BFLOAT16 = ("measured", "audited", "margin_error", "margin_bound")
 
-    n: int
-    rows: np.ndarray
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        whole = np.full(self.n, np.nan)
-        whole[self.rows] = values
-        return whole
+def screening_facts(scores: Table) -> dict[str, Any]:
+    """Return what a run in bfloat16 saw of its bound; nothing of one in float32.
+
+    :param scores: rows of :meth:`Neighborhood.scored`.
+    """
+    if "measured" not in scores.column_names:
+        return {}
+    measured, audited, error, bound = (np.nan_to_num(column(scores, name).astype(float)) for name in _OF_BFLOAT16)
+    neighbors = np.nan_to_num(column(scores, "neighbors").astype(float))
+    return {
+        "precision_screening": {
+            "neighbors": int(neighbors.sum()),
+            "in_float32": int(np.where(bound > 0, measured, neighbors).sum()),
+            "audited": int(audited.sum()),
+            "largest_margin_error": float(error.max(initial=0)),
+            "margin_bound": float(bound.max(initial=0)),
+        }
+    }
+
+
+def _places(ids: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Return where ``some`` ids stand among all of them."""
+    order = np.argsort(ids, kind="stable")
+    places: np.ndarray = order[np.searchsorted(ids, some, sorter=order)]
+    return places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,13 @@ from torch import Tensor
 
 from ..errors import DataError, ModelError
 from ..estimators.judge import judge_logits
+from ..estimators.plan import arranged
+from ..estimators.precision import precision_on
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
-from ..kernels.losses import margin
 from ..protocols import Estimator
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""Logits (n, K) and labels (n,) -> one number a sample, (n,)."""
 
 _LEAST = 1e-30  # a probability below this counts as this, so that its logarithm is a number
 
@@ -42,22 +47,37 @@ class Asked:
         """Return an array on the estimator's device."""
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def arranged(self, x: Tensor) -> Tensor:
+        """Return images in the memory format in which the network takes them."""
+        return x if self.fast is None else arranged(x, self.fast.plan)
+
+    def precision(self, asked: str | None) -> str:
+        """Return ``float32`` or ``bfloat16``: what was asked for, the plan's by default; a black box has the first.
+
+        :raises ModelError: for a precision that is not known.
+        """
+        if asked is not None:
+            asked = precision_on(self.device, asked)
+        return "float32" if self.fast is None else asked or self.fast.precision
+
+    def logits(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return logits (n, K), or logarithms where the answer is a distribution, of one batch (n, c, h, w)."""
-        return in_logits(self._outputs(x))
-
-    def _outputs(self, x: Tensor) -> Tensor:
         if self.fast is not None:
-            return self.fast.predict_tensor(x)
-        return torch.from_numpy(judge_logits(self.estimator, x.numpy(), batch_size=len(x)))
+            return in_logits(self.fast.predict_tensor(x, precision))
+        return in_logits(torch.from_numpy(judge_logits(self.estimator, x.numpy(), batch_size=len(x))))
 
-    def margin_gradient(self, x: Tensor, y: Tensor) -> Tensor | None:
-        """Return the gradient of the margin with respect to a batch, shaped as ``x``; None for a black box."""
+    def logits_and_gradient(self, x: Tensor, y: Tensor, measure: Measure) -> tuple[Tensor, Tensor | None]:
+        """Return :meth:`logits`, and from the same pass the gradient of a measure of them; None of a black box.
+
+        :param y: labels, int64 (n,).
+        :param measure: of logits and labels, one number a sample, as :func:`~art_weakrobust.kernels.losses.margin` is.
+        """
         fast = self.fast
         if fast is None or not fast.all_framework_preprocessing:
-            return None
+            return self.logits(x), None
         with fast.searching("float32"):
-            return fast.input_gradient(x, y, lambda outputs, labels: margin(in_logits(outputs), labels))
+            outputs, gradient = fast.logits_and_gradient(x, y, lambda some, labels: measure(in_logits(some), labels))
+        return in_logits(outputs), gradient
 
 
 def in_logits(outputs: Tensor) -> Tensor:

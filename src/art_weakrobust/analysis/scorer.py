@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +22,18 @@ class ChunkScorer:
 
     :param name: of the scorer, in its rows and as the stage of the Map.
     :param build: from an estimator to the chunk function.
+    :param told: from all rows to what the manifest says of the scoring as a whole.
     """
 
     name: str
     build: Callable[[Estimator], ChunkFunction]
+    told: Callable[[Table], Mapping[str, Any]] = lambda _table: {}
 
     def __call__(self, estimator: Estimator, data: Dataset, over: Map) -> Scores:
         """Return one row a sample."""
         table = over(self.name, self.build(estimator), estimator, data)
-        return Scores(conform(table, SCORES))
+        table = conform(table, SCORES)
+        return Scores(table, self.told(table))
 
 
 def score_table(samples: Samples, scorer: str, **columns: np.ndarray | pa.Array) -> Table:

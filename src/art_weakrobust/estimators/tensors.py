@@ -74,16 +74,17 @@ class TensorPasses(ForwardPasses):
             logits: Tensor = network(arranged(x, self._plan))[-1]
         return logits.unsqueeze(1) if logits.ndim == 1 else logits
 
-    def predict_tensor(self, x: Tensor) -> Tensor:
+    def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
 
         They come from the copy that searches, but in float32 whatever the plan says: within 1e-5 of ``predict``.
         Evaluation mode meanwhile; training flags are left as they were.
 
         :param x: images (n, ...), on any device.
+        :param precision: of the arithmetic: ``float32``, or ``bfloat16`` where an approximation will do.
         """
         with evaluating(network := self._network()), torch.no_grad():
-            return self._searched(network, self._preprocessed(float32_tensor(x, self._device)), "float32")
+            return self._searched(network, self._preprocessed(float32_tensor(x, self._device)), precision)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the float32 logits (n, K) of one batch in the precision of the search, as part of the graph of ``x``.

@@ -47,22 +47,34 @@ def uniform(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int) -
     )
 
 
-def symmetric(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int, scale: float = 1.0) -> Tensor:
+def symmetric(
+    ids: Tensor,
+    index: int | Tensor,
+    shape: Sequence[int],
+    seed: int,
+    scale: float = 1.0,
+    *,
+    channels_last: bool = False,
+) -> Tensor:
     """Return uniform float32 (n, *shape) in [-scale, scale): exactly ``(2 * uniform(...) - 1) * scale``, and cheaper.
 
     Parameters are those of :func:`uniform`.
+
+    :param channels_last: lay the same values of a shape (c, h, w) out in memory as PyTorch's ``channels_last``.
     """
-    return _fill(
-        ids, index, shape, seed, lambda bits, out: out.copy_(bits.bitwise_right_shift_(8)).mul_(scale * 2**-23)
-    )
+
+    def finish(bits: Tensor, out: Tensor) -> None:
+        out.copy_(bits.bitwise_right_shift_(8)).mul_(scale * 2**-23)
+
+    return _fill(ids, index, shape, seed, finish, channels_last=channels_last)
 
 
-def normal(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int) -> Tensor:
+def normal(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int, *, channels_last: bool = False) -> Tensor:
     """Return standard normal float32 (n, *shape), |value| <= 5.42.
 
     The inverse distribution function, by a table over the binary exponent of the tail probability and the next
     8 bits, with linear interpolation between (error below 2e-6). Indices, one product and one sum decide, so that no
-    device's ``log`` does. Parameters are those of :func:`uniform`.
+    device's ``log`` does. Parameters are those of :func:`symmetric`.
     """
     value, slope = _normal_table(ids.device)
 
@@ -76,7 +88,7 @@ def normal(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int) ->
         magnitude.add_(value.index_select(0, cell.flatten()).view_as(out))
         torch.where(sign, -magnitude, magnitude, out=out)
 
-    return _fill(ids, index, shape, seed, finish)
+    return _fill(ids, index, shape, seed, finish, channels_last=channels_last)
 
 
 def bits(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int) -> Tensor:
@@ -91,9 +103,11 @@ def _fill(
     seed: int,
     finish: Callable[[Tensor, Tensor], object],
     dtype: torch.dtype = torch.float32,
+    *,
+    channels_last: bool = False,
 ) -> Tensor:
     """Hash block by block while it is in the cache, and let ``finish`` turn the bits (its to spoil) into values."""
-    lanes = _lanes(math.prod(shape), ids.device)
+    lanes = _lanes(tuple(shape), channels_last, ids.device)
     key, twist = _keys(ids, index, seed)
     out = torch.empty((len(ids), lanes.shape[1]), dtype=dtype, device=ids.device)
     blocks = list(_blocks(len(ids), lanes.shape[1], ids.device))
@@ -107,7 +121,7 @@ def _fill(
         _xor_shift(h.mul_(_A), 15, s)
         _xor_shift(h.add_(twist[block]).mul_(_B), 16, s)
         finish(h, out[block])
-    return out.view(len(ids), *shape)
+    return out.view(len(ids), *shape) if not channels_last else out.view(len(ids), *shape[1:], -1).movedim(-1, 1)
 
 
 def _blocks(n: int, lanes: int, device: torch.device) -> Iterator[slice]:
@@ -150,10 +164,11 @@ def _low(number: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _lanes(count: int, device: torch.device) -> Tensor:
-    """Return the hashed lane numbers, int32 (1, count): mixed once, so that no lane is near its neighbor."""
+def _lanes(shape: tuple[int, ...], channels_last: bool, device: torch.device) -> Tensor:
+    """Return the hashed lane numbers in memory order, int32 (1, count): mixed once, so that no lane is near another."""
     with torch.inference_mode(False):
-        return _mix(torch.arange(1, count + 1, dtype=torch.int32, device=device)).unsqueeze(0)
+        lanes = _mix(torch.arange(1, math.prod(shape) + 1, dtype=torch.int32, device=device))
+        return (lanes.view(shape).movedim(0, -1).reshape(1, -1) if channels_last else lanes.unsqueeze(0)).contiguous()
 
 
 @lru_cache(maxsize=4)

@@ -119,7 +119,7 @@ class Street:
         name = Reference.parse(context.options.scorer).name
         scores = score(context.scorer, context.base, context.train, self._map("scores"), name=name)
         self.run.write_table("scores", scores.table)
-        self.run.finish("score", samples=len(scores), **meter.facts())
+        self.run.finish("score", **scores.facts, samples=len(scores), **meter.facts())
 
     def select(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
         """Choose the weak set."""

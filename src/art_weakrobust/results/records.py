@@ -48,9 +48,12 @@ class Scores:
     """How weak every sample is: a table of schema :data:`SCORES`, in the order of the ids.
 
     A scorer needs to fill ``index`` and ``score``; the pipeline completes the rest.
+
+    :param facts: what the scorer knows of its work as a whole, plain enough for the manifest, which keeps it.
     """
 
     table: Table
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
