@@ -115,7 +115,7 @@ def test_an_unpaired_set_is_judged_whole_under_ids_of_its_own_and_it_is_said(val
     turned = ArrayDataset(data.take(order).x, data.labels()[order])
     with caplog.at_level(logging.WARNING):
         validation = validated(turned)
-    assert "cifar10-c/contrast is unpaired: its labels are in another order" in caplog.text
+    assert "cifar10-c/contrast: unpaired: its labels are in another order; these figures are of other" in caplog.text
     table = validation.table
     index = column(table, "index")[column(table, "type") == "cifar10-c/contrast"]
     assert (index.max() < 0, len(index)) == (True, 180)

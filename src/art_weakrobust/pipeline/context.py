@@ -257,8 +257,8 @@ class Context:
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             check_model_on_data(self.base, self.test, options.model)
             _ = self.baseline
-            for kind in resolve_corruptions(options.corruptions, self.manager):
-                held_against(kind, self.test, options.severity_numbers())
+            corruptions = resolve_corruptions(options.corruptions, self.manager)
+            held_against(corruptions, self.test, options.severity_numbers())
         if "finetune" in stages and self.test_is_scored:
             raise UsageError(
                 f"--split {options.split} of {options.dataset!r} holds the test set, which judges fine-tuning; "

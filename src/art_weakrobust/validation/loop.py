@@ -55,7 +55,7 @@ def validate(
     noise = PerturbationType("uniform_noise", "noise", "noise", norm=norm_key(radius_norm), eps=radius)
     present = {name: (data, np.asarray(ids, np.int64)) for name, (data, ids) in sets.items() if len(ids)}
     if TEST in present:
-        corruptions = [held_against(kind, present[TEST][0], severities) for kind in corruptions]
+        corruptions = held_against(corruptions, present[TEST][0], severities)
     types = (CLEAN, noise, *(kind.info for kind in attacks), *(kind.info for kind in corruptions))
     _refuse_namesakes([kind.type for kind in types])
     computed = [kind for kind in corruptions if not kind.stored]

@@ -21,16 +21,20 @@ TEST = "test"
 """The one set on which stored corruptions are validated."""
 
 
-def held_against(kind: CorruptionType, clean: Dataset, severities: Sequence[int]) -> CorruptionType:
-    """Return a stored corruption as it stands to the test images, and any other one as it is.
+def held_against(kinds: Sequence[CorruptionType], clean: Dataset, severities: Sequence[int]) -> list[CorruptionType]:
+    """Return stored corruptions as they stand to the test images, and any other ones as they are.
 
-    Whether it is paired with them, and how, is told in the log and in the type's ``source``.
+    Whether a set is paired with them, and how, is told in its type's ``source``.
 
     :param clean: the test images.
     :param severities: that will be asked for.
-    :raises UsageError: for a severity that the set lacks.
+    :raises UsageError: for a severity that a set lacks.
     :raises DataError: for a set of other images than a model of the test images takes.
     """
+    return [_held_against(kind, clean, severities) for kind in kinds]
+
+
+def _held_against(kind: CorruptionType, clean: Dataset, severities: Sequence[int]) -> CorruptionType:
     stored = kind.corruption
     if not isinstance(stored, StoredCorruption):
         return kind
@@ -44,9 +48,7 @@ def held_against(kind: CorruptionType, clean: Dataset, severities: Sequence[int]
     if against is None:
         return kind
     stored = against(clean)
-    if not stored.paired:
-        _log.warning("corruption %s is %s; its figures are of other images than the rest", kind.name, stored.pairing)
-    source = "; ".join(text for text in (kind.info.source, stored.pairing) if text)
+    source = "; ".join(text for text in (kind.info.source, getattr(stored, "pairing", "")) if text)
     return replace(kind, info=replace(kind.info, source=source), corruption=stored)
 
 
@@ -60,10 +62,13 @@ def judge_stored(
 ) -> list[Table]:
     """Judge sets on disk: the images of the test set's ids where they are paired with them, otherwise all they have.
 
+    What is not paired is told in the log.
+
     :param kinds: corruptions; those that are computed are passed over.
     :param ids: int64, of the test set.
     """
     parts = []
+    _tell_unpaired(kinds)
     on_disk = [(kind.name, kind.corruption) for kind in kinds if isinstance(kind.corruption, StoredCorruption)]
     for name, stored in on_disk:
         for severity in severities:
@@ -72,3 +77,13 @@ def judge_stored(
             question = Plain(type=name, set=TEST, severity=severity, batch_size=batch_size)
             parts.append(over(f"{name}/{TEST}/{severity}", question, estimator, data, wanted))
     return parts
+
+
+def _tell_unpaired(kinds: Sequence[CorruptionType]) -> None:
+    """Say which sets are not of the test images, in one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for kind in kinds:
+        if isinstance(kind.corruption, StoredCorruption) and not kind.corruption.paired:
+            reasons.setdefault(getattr(kind.corruption, "pairing", "unpaired"), []).append(kind.name)
+    for reason, names in reasons.items():
+        _log.warning("%s: %s; these figures are of other images than the rest", ", ".join(names), reason)
