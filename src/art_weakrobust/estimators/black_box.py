@@ -137,9 +137,9 @@ def answer_of(model: Callable[[Any], Any], x: np.ndarray, name: str) -> np.ndarr
     whole = array.dtype.kind in "iu"
     if array.ndim == 2 and array.shape[1] == 1 and whole:
         array = array[:, 0]
-    if len(array) == len(x) and array.ndim == 1 and whole:
+    if array.shape == (len(x),) and whole:
         return array.astype(np.int64)
-    if len(array) == len(x) and array.ndim == 2 and array.shape[1] >= 2 and array.dtype.kind in "iufb":
+    if array.ndim == 2 and len(array) == len(x) and array.shape[1] >= 2 and array.dtype.kind in "iufb":
         return array
     raise ModelError(
         f"model {name!r} gives {array.dtype} of shape {array.shape} for {len(x)} images, expected scores "

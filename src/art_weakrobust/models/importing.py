@@ -7,6 +7,7 @@ not on PyPI, for ``benchmark``. Where the real modules are installed, they are u
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +36,8 @@ def import_robustbench() -> ModuleType:
     with _ONE_AT_A_TIME:
         if "robustbench" not in sys.modules:
             _refuse_overwritten()
-            with _standing_in(), torch.random.fork_rng(devices=[]):
+            with _standing_in(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old names in timm and torch, which its user cannot change
                 _import()
         return sys.modules["robustbench"]
 

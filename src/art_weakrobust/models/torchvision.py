@@ -64,8 +64,13 @@ def _weights(name: str, wanted: str) -> Any:
 
 
 def _heads(chosen: Any) -> dict[str, Any]:
-    """Two networks have a second head while they train, and checkpoints that hold it; others know no such argument."""
-    return {"aux_logits": True} if chosen.url.rsplit("/", 1)[-1].startswith(("googlenet", "inception")) else {}
+    """Return what torchvision builds two networks with where it loads their weights; others know no such arguments.
+
+    They have a second head while they train, which their checkpoints hold, and take images normalised otherwise.
+    """
+    if not chosen.url.rsplit("/", 1)[-1].startswith(("googlenet", "inception")):
+        return {}
+    return {"aux_logits": True, "transform_input": True, "init_weights": False}
 
 
 def _remote(url: str, model_dir: str) -> Remote:

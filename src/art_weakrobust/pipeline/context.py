@@ -25,6 +25,9 @@ from .options import Options
 from .parts import split_test
 from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
 
+ATTACKING = frozenset({"before", "finetune", "after"})
+"""Stages that build the attacks of the options."""
+
 _TUNED_ON = 64
 """Images that ``--tune`` measures with."""
 
@@ -229,17 +232,19 @@ class Context:
         for text in split_list(options.corruptions):
             self.manager.find("corruption", split_argument(text)[0])
 
-    def check_needs(self, estimator: Estimator) -> None:
+    def check_needs(self, estimator: Estimator, stages: Collection[str]) -> None:
         """Refuse, before the run, a scorer or attack that asks for what the estimator does not give.
 
+        :param stages: attacks are built by some of them alone.
         :raises PluginError: in one sentence.
         """
         given = {"decisions", "labels"}
         given |= set() if getattr(estimator, "decisions_only", False) else {"scores"}
         given |= {"gradients"} if isinstance(estimator, LossGradientsMixin) else set()
         scorer = Reference.parse(self.options.scorer)
-        things = [self.manager.find("scorer", scorer.name)]
-        attacks = [*split_list(self.options.attacks), scorer.options.get("attack")]
+        things = [self.manager.find("scorer", scorer.name)] if "score" in stages else []
+        attacks = split_list(self.options.attacks) if ATTACKING & set(stages) else []
+        attacks += [scorer.options["attack"]] if things and "attack" in scorer.options else []
         things += [self.manager.find("attack", Reference.parse(text).name) for text in attacks if isinstance(text, str)]
         for thing in things:
             self.manager.require(thing, given)
@@ -252,7 +257,7 @@ class Context:
         options = self.options
         if "score" in stages and isinstance(self.scorer, ChunkScorer):
             self.scorer.build(self.base)
-        if {"before", "finetune", "after"} & set(stages):
+        if ATTACKING & set(stages):
             eps, eps_l2 = options.eps, options.eps_l2
             resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
             check_model_on_data(self.base, self.test, options.model)

@@ -68,7 +68,7 @@ def execute(
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
     if on_the_model:
-        context.check_needs(context.base)  # loads data and model, before anything is written
+        context.check_needs(context.base, stages)  # loads data and model, before anything is written
         context.check_built(stages)
     diagnosis = before_scoring(out, context, stages, force=force)
     with Run.open(out, create=not resume) as run:
