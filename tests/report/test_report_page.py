@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from art_weakrobust.report.html import compact_html, html_report
+from art_weakrobust.report.html import compact_html, html_report, script
 from art_weakrobust.report.typography import percent, points, shown
 from art_weakrobust.results import WEAK_SET, Records, WeakSet
 
@@ -49,7 +50,7 @@ class Page(HTMLParser):
             del self.open[len(self.open) - 1 - self.open[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text.append(data)
 
     @property
@@ -82,6 +83,7 @@ def test_the_same_records_give_the_same_two_files(records: Records, files: Mappi
 
 def test_sections_come_in_the_order_of_their_questions(page: Page) -> None:
     order = ["verdict", "weak-spots", "changed", "severity", "scores", "samples", "classes", "doctor", "provenance"]
+    order.append("downloads")
     assert [name for name in page.ids if name in order] == order
 
 
@@ -91,22 +93,44 @@ def test_ids_are_unique_and_every_link_and_symbol_has_its_target(page: Page) -> 
     assert targets <= set(page.ids)
 
 
-def test_nothing_is_loaded_and_nothing_runs(html: str, page: Page) -> None:
-    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "embed", "img", "base")]
+def test_nothing_is_loaded_and_one_script_runs(html: str, page: Page) -> None:
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "embed", "img", "base")]
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"]
     sources = [attrs.get("href") or "" for _, attrs in page.tags] + [attrs.get("src") or "" for _, attrs in page.tags]
     assert all(source.startswith(("#", "data:image/webp;base64,")) for source in sources if source)
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == ["application/json", None]
     assert "url(" not in html
     assert "@import" not in html
 
 
-def test_the_policy_forbids_all_but_data_images_and_the_one_stylesheet(html: str) -> None:
+def test_the_policy_forbids_all_but_data_images_the_one_stylesheet_and_the_one_script(html: str) -> None:
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
-    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = digest(re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1])
+    script = digest(re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1])
     assert policy == (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "base-uri 'none'; form-action 'none'"
     )
+
+
+def digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def test_the_script_writes_no_markup_and_loads_nothing() -> None:
+    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "import("):
+        assert forbidden not in script()
+    assert "</script" not in script()
+
+
+def test_the_page_holds_the_summary_as_it_is(html: str, summary: dict[str, Any]) -> None:
+    text = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
+    data = json.loads(text)
+    tables = {
+        name: [dict(zip(t["columns"], row, strict=True)) for row in t["rows"]] for name, t in data["tables"].items()
+    }
+    assert data | {"tables": tables} == summary
+    assert not set("<>&") & set(text)
 
 
 def test_headline_figures_are_those_of_the_summary(page: Page, summary: dict[str, Any]) -> None:
@@ -144,7 +168,7 @@ def test_marks_are_hollow_before_and_solid_after(html: str) -> None:
 
 
 def test_samples_are_original_and_neighbor_side_by_side(html: str, page: Page) -> None:
-    assert html.count('<figure class="thumb"') == 60
+    assert html.count('<div class="thumb"') == 60
     assert {"sheet-original", "sheet-neighbor"} <= set(page.ids)
     assert html.count("data:image/webp;base64,") == 2
 
@@ -176,7 +200,7 @@ def test_hostile_names_are_text_and_never_markup(make_records: Callable[..., Rec
     finding = {"severity": HOSTILE[6], "code": HOSTILE[1], "seen": HOSTILE[0], "do": HOSTILE[3]}
     html = page_of(records.with_(provenance=provenance, findings=(finding,)))
     page = Page(html)
-    assert not [tag for tag, _ in page.tags if tag in ("script", "img")]
+    assert [tag for tag, _ in page.tags if tag in ("script", "img")] == ["script"] * 2
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert "<script>" in page.words
     assert "{{ 7 * 7 }}" in page.words
@@ -217,7 +241,7 @@ class TestAbsent:
         records = make_records(after=False).with_(weak_set=WeakSet(WEAK_SET.empty_table()), samples=None)
         html = page_of(records)
         assert "No sample qualified" in html
-        assert '<figure class="thumb"' not in html
+        assert '<div class="thumb"' not in html
         assert "Score with a larger radius." in html
 
     def test_one_family_leaves_the_other_head_out(self, make_records: Callable[..., Records]) -> None:
@@ -235,7 +259,7 @@ class TestAbsent:
 
     def test_more_than_thirty_classes_show_fifteen_and_five(self, make_records: Callable[..., Records]) -> None:
         html = page_of(make_records(nb_classes=120))
-        table = html.split('<table class="pt cls">')[1].split("</table>")[0]
+        table = html.split('<table class="pt cls" data-sortable>')[1].split("</table>")[0]
         assert table.count('<th scope="row">') == 20
         assert "100 between them" in html
 
@@ -261,7 +285,7 @@ class TestAbsent:
         table = records.samples
         shape = pa.array([[2, 4, 8]] * table.num_rows)
         html = page_of(records.with_(samples=table.set_column(table.column_names.index("shape"), "shape", shape)))
-        assert '<figure class="thumb"' not in html
+        assert '<div class="thumb"' not in html
         assert "as a table" in html
 
     def test_scores_alone_make_a_page(self, records: Records) -> None:
@@ -279,12 +303,12 @@ def test_a_page_stays_small_with_a_hundred_samples(
     files = html_report()(make_records(side=side, channels=3, shown=100))
     html = files["report.html"].decode()
     assert len(files["report.html"]) < limit
-    assert html.count('<figure class="thumb"') == 100
+    assert html.count('<div class="thumb"') == 100
 
 
 def test_of_more_samples_a_hundred_are_shown(make_records: Callable[..., Records]) -> None:
     html = page_of(make_records(shown=130))
-    assert html.count('<figure class="thumb"') == 100
+    assert html.count('<div class="thumb"') == 100
     assert "130 weakest as a table" in html
 
 

@@ -41,6 +41,16 @@ def _command(summary: Summary, *words: str) -> str:
     return shlex.join(["art-weakrobust", words[0], "--out", str(out), *words[1:]]) if out else ""
 
 
+def redial(summary: Summary) -> str:
+    """Return the command that chooses another point of the dial; empty where no directory is known."""
+    return _command(summary, "finetune", "--clean-budget", "1")
+
+
+def reproduce(summary: Summary) -> str:
+    """Return the command that scores the sample ``INDEX`` again from its seed; empty where no directory is known."""
+    return _command(summary, "sample", "--index", "INDEX")
+
+
 def actions(summary: Summary) -> list[dict[str, str]]:
     """Return at most three things to do next.
 
@@ -58,7 +68,7 @@ def actions(summary: Summary) -> list[dict[str, str]]:
     if clean.get("verdict") == "worse":
         loss = f"{points(clean['change'])} pt {brackets(clean['change_lower'], clean['change_upper'], signed=True)}"
         text = f"Clean accuracy changes by {loss}. Interpolating towards the old weights gives part of it back."
-        add("Decide on the clean cost.", text, _command(summary, "finetune", "--clean-budget", "1"))
+        add("Decide on the clean cost.", text, redial(summary))
     worse = [row["type"] for row in summary["tables"]["paired"] if row["set"] == "test" and row["verdict"] == "worse"]
     worse = [name for name in worse if name != "clean"]
     if worse:

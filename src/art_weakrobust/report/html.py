@@ -1,11 +1,11 @@
-"""The report as one page without a script: every section of the summary, drawn; nothing is loaded."""
+"""The report as one page: every section of the summary, drawn, and one script that filters, sorts and opens."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,12 +13,15 @@ import jinja2
 
 from ..protocols import Reporter
 from ..results import Records
-from . import advice, palette, sections, svg, typography, wording
-from .images import CROPS, Gallery, drawable, gallery
+from . import advice, curves, gallery, palette, sections, severities, svg, typography, wording
+from .images import CROPS, Gallery, drawable
+from .images import gallery as sheets
 from .summary import summarise
 
 MAX_SHOWN = 100
 FIRST_SHOWN = 36
+_SHEETS = ("page", "figures", "gallery", "narrow")
+_SCRIPTS = ("page", "tables", "samples", "lightbox")
 _NAMES = ("brackets", "change_span", "count", "decimal", "duration", "known", "p_value", "percent", "points", "rate")
 
 
@@ -50,6 +53,9 @@ def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
             first_shown=FIRST_SHOWN,
             stylesheet=stylesheet(),
             style_hash=sealed(stylesheet()),
+            script=script(),
+            script_hash=sealed(script()),
+            data=embedded(summary),
             fine_tuned=wording.fine_tuned(summary),
         )
     )
@@ -81,7 +87,7 @@ def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
     if not whole or not drawable(shape):
         return None
     near = [row.get("neighbor") or row.get("adversarial") for row in rows]
-    return gallery(shape, [row["original"] for row in rows], near)
+    return sheets(shape, [row["original"] for row in rows], near)
 
 
 @cache
@@ -98,7 +104,8 @@ def environment() -> jinja2.Environment:
     environment.filters |= {"shown": typography.shown, "listing": typography.listing, "type_name": typography.type_name}
     environment.filters |= {"setting": typography.setting, "p_sign": typography.p_sign}
     environment.filters |= {"judgement": sections.judgement, "spoken": sections.spoken, "split": sections.split}
-    environment.globals |= {"wording": wording, "advice": advice, "sections": sections, "svg": svg}
+    makers = (advice, curves, gallery, sections, severities, svg, wording)
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in makers}
     environment.globals |= {"span": typography.span, "brackets": typography.brackets}
     return environment
 
@@ -106,10 +113,34 @@ def environment() -> jinja2.Environment:
 @cache
 def stylesheet() -> str:
     """Return the one stylesheet of all pages."""
+    return palette.css() + "\n" + _sources("{}.css", _SHEETS)
+
+
+def _sources(pattern: str, names: Sequence[str]) -> str:
     loader = environment().loader
     assert loader is not None
-    sheets = (loader.get_source(environment(), f"{name}.css")[0] for name in ("page", "figures", "narrow"))
-    return palette.css() + "\n" + "".join(sheets)
+    return "".join(loader.get_source(environment(), pattern.format(name))[0] for name in names)
+
+
+@cache
+def script() -> str:
+    """Return the one script of the page; its parts share one scope and leave no name behind."""
+    return f'(() => {{\n"use strict";\n{_sources("script/{}.js", _SCRIPTS)}}})();'
+
+
+def embedded(summary: Mapping[str, Any]) -> str:
+    """Return the summary as JSON that may stand in a page, each table as its columns and rows.
+
+    ``<``, ``>``, ``&`` and everything beyond ASCII, line separators among it, are escaped: nothing ends the element.
+    """
+    tables = {name: _columns(rows) for name, rows in summary["tables"].items()}
+    text = json.dumps({**summary, "tables": tables}, allow_nan=False, separators=(",", ":"))
+    return text.translate({ord(char): f"\\u{ord(char):04x}" for char in "<>&"})
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return {"columns": columns, "rows": [[row.get(name) for name in columns] for row in rows]}
 
 
 def sealed(text: str) -> str:

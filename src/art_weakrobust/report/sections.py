@@ -7,8 +7,8 @@ from typing import Any
 
 from ..validation.rows import LEVEL
 from . import svg
-from .palette import CHANGE_STEPS, HEAT_STEPS
-from .typography import brackets, known, percent, points, rate, type_name
+from .curves import weak_share
+from .typography import brackets, known, percent, type_name
 from .wording import FEW, FLAGS
 
 Summary = Mapping[str, Any]
@@ -23,8 +23,9 @@ FAMILIES = (
     ("noise", "generated", "Random noise"),
 )
 MIN_FOR_MEAN = 3
+MANY_TYPES = 25
+"""More types than these are folded, all but the weaknesses and what got worse."""
 MANY_CLASSES, WEAKEST, STRONGEST = 30, 15, 5
-CHANGE_RANGE = 0.5
 
 
 def judgement(verdict: Any) -> str:
@@ -109,7 +110,15 @@ def _family(summary: Summary, rows: Sequence[Row], phase: str, lead: str, key: t
         grouped.setdefault(row["type"], {})[row["set"]] = row
     lines = [_dots(kind, sets, phase, lead, mean) for kind, sets in grouped.items()]
     lines.sort(key=lambda line: (line["accuracy"] is None, line["accuracy"] or 0.0))
-    return {"title": title, "mean": mean, "rows": lines}
+    many = len({row["type"] for row in rows}) > MANY_TYPES
+    kept, folded = fold(lines, {"weakness"}) if many else (lines, [])
+    return {"title": title, "mean": mean, "rows": kept, "folded": folded}
+
+
+def fold(rows: Sequence[Row], verdicts: set[str]) -> tuple[list[Row], list[Row]]:
+    """Return the rows that stay open, those with one of the verdicts, and the others, both in their order."""
+    kept = [row for row in rows if row["verdict"] in verdicts]
+    return kept, [row for row in rows if row["verdict"] not in verdicts]
 
 
 def _dots(kind: str, sets: dict[str, Row], phase: str, lead: str, mean: Row | None) -> Row:
@@ -154,119 +163,27 @@ def changed(summary: Summary) -> list[Row]:
         rows.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
         if rows:
             n = max(row["n"] for row in rows)
-            view = {"key": key, "set": name, "title": SETS[name], "rows": rows, "n": n}
+            kept, folded = fold(rows, {"worse", "see headline"}) if len(rows) > MANY_TYPES + 1 else (rows, [])
+            view = {"key": key, "set": name, "title": SETS[name], "rows": kept, "folded": folded, "n": n}
+            view |= {"flips": _flips(summary, name, rows)}
             views.append(view | {"axis": svg.axis(scale, signed=True), "split": any(map(split, rows))})
     return views
 
 
-def severity(summary: Summary) -> Row | None:
-    """Return the heat map: types by what is left to do, three blocks of severities, and curves with intervals."""
-    cells = {
-        (row["type"], row["phase"], row["severity"]): row
-        for row in summary["tables"]["severity"]
-        if row["set"] == "test"
-    }
-    if not cells:
-        return None
-    changes = {
-        (row["type"], row["severity"]): row for row in summary["tables"]["severity_paired"] if row["set"] == "test"
-    }
-    levels = sorted({severity for _, _, severity in cells})
-    last = "after" if any(phase == "after" for _, phase, _ in cells) else "before"
-    kinds = sorted({kind for kind, _, _ in cells}, key=lambda kind: _least(cells, kind, last))
-    trained = {row["type"]: bool(row["trained"]) for row in summary["tables"]["severity"]}
-    clean = {
-        row["phase"]: row for row in summary["tables"]["validation"] if (row["family"], row["set"]) == ("clean", "test")
-    }
-    verdicts = {row["type"]: row["verdict"] for row in summary["tables"]["paired"] if row["set"] == "test"}
-    blocks = [("ca", "Before, %", "before")] + ([("cb", "After, %", "after")] if last == "after" else [])
-    return {
-        "levels": levels,
-        "blocks": blocks,
-        "changes": bool(changes),
-        "n": max(row["n"] for row in cells.values()),
-        "widest": max((row["upper"] - row["lower"] for row in cells.values() if known(row["upper"])), default=0.0) / 2,
-        "rows": [
-            {
-                "type": kind,
-                "trained": trained[kind] and last == "after",
-                "cells": [_heat_cell(cells, changes, kind, block, level) for block in blocks for level in levels],
-                "changes": [_change_cell(changes.get((kind, level))) for level in levels] if changes else [],
-                "judgement": judgement(verdicts.get(kind)),
-                "curve": _curves(cells, clean, kind, levels, judgement(verdicts.get(kind))),
-            }
-            for kind in kinds
-        ],
-    }
-
-
-def _least(cells: Mapping[tuple[str, str, int], Row], kind: str, phase: str) -> float:
-    values = [row["accuracy"] for (name, when, _), row in cells.items() if name == kind and when == phase]
-    return min((value for value in values if known(value)), default=2.0)
-
-
-def _heat_cell(
-    cells: Mapping[tuple[str, str, int], Row],
-    changes: Mapping[tuple[str, int], Row],
-    kind: str,
-    block: tuple[str, str, str],
-    level: int,
-) -> Row:
-    css, _, phase = block
-    row = cells.get((kind, phase, level))
-    if row is None or not known(row["accuracy"]):
-        return {"css": css, "text": "–", "title": "unknown", "worse": False}
-    worse = phase == "after" and changes.get((kind, level), {}).get("verdict") == "worse"
-    step = round((1 - row["accuracy"]) * HEAT_STEPS)
-    title = f"{percent(row['accuracy'])} {brackets(row['lower'], row['upper'])}, n = {row['n']}"
-    return {
-        "css": f"{css} h{step}{' sw' if worse else ''}",
-        "text": rate(row["accuracy"], 0),
-        "title": title,
-        "worse": worse,
-    }
-
-
-def _change_cell(row: Row | None) -> Row:
-    if row is None or not known(row["change"]):
-        return {"css": "cc", "text": "–", "title": "unknown"}
-    step = min(CHANGE_STEPS, round(abs(row["change"]) / CHANGE_RANGE * CHANGE_STEPS))
-    title = f"{points(row['change'])} pt {brackets(row['lower'], row['upper'], signed=True)}"
-    return {"css": f"cc {'n' if row['change'] < 0 else 'p'}{step}", "text": points(row["change"], 0), "title": title}
-
-
-def _curves(
-    cells: Mapping[tuple[str, str, int], Row], clean: Mapping[str, Row], kind: str, levels: Sequence[int], colour: str
-) -> list[Any]:
-    scale = svg.Scale(-0.25, max(levels) + 0.25, 1)
-    drawn = []
-    for phase in ("before", "after"):
-        rows = [(0, clean.get(phase)), *((level, cells.get((kind, phase, level))) for level in levels)]
-        line = [(float(x), row["accuracy"], row["lower"], row["upper"]) for x, row in rows if row]
-        if any(x > 0 for x, *_ in line):
-            drawn.append(svg.curve(line, scale, f"{phase} line {colour if phase == 'after' else ''}", 84))
-    return drawn
-
-
-def dial(summary: Summary) -> Row | None:
-    """Return the dial's curve: clean and robust accuracy on the guard part between the old weights and the new."""
-    tuned = summary["finetuning"]
-    rows = sorted(tuned["curve"], key=lambda row: row["alpha"]) if tuned else []
-    if len(rows) < 2:
-        return None
-    scale = svg.Scale(-0.03, 1.03, 1)
-    lines = {}
-    for name, css in (("clean", "before line"), ("robust", "after")):
-        line = [(row["alpha"], row.get(name), row.get(f"{name}_lower"), row.get(f"{name}_upper")) for row in rows]
-        lines[name] = svg.curve(line, scale, css, 170)
-    return {"rows": rows, "lines": lines, "chosen": tuned["alpha"], "at": scale.x(tuned["alpha"]), "scale": scale}
+def _flips(summary: Summary, name: str, tested: Sequence[Row]) -> list[Row]:
+    """Return what became of every image, per type, beside the test of the paired table, in its order."""
+    counted = {row["type"]: row for row in summary["tables"]["flips"] if row["set"] == name}
+    return [
+        counted[row["type"]] | {key: row[key] for key in ("test", "p_holm", "verdict")}
+        for row in tested
+        if row["type"] in counted and row["family"] != "clean"
+    ]
 
 
 def classes(summary: Summary) -> Row:
     """Return the classes, the weakest first; of more than thirty the 15 weakest and the 5 strongest."""
     rows = summary["tables"]["classes"]
-    scored, weak = sum(row["n_scored"] for row in rows), sum(row["n_weak"] for row in rows)
-    mean = weak / scored if scored else None
+    mean = weak_share(summary)
     shown = rows if len(rows) <= MANY_CLASSES else [*rows[:WEAKEST], *rows[-STRONGEST:]]
     scale = svg.Scale.around(row["weak_upper"] for row in shown)
     drawn = [

@@ -175,20 +175,36 @@ def histogram(edges: Sequence[float], counts: Sequence[int], cut: float | None, 
     return _figure("".join(body), 190, label)
 
 
-def curve(points: Sequence[tuple[float, Any, Any, Any]], scale: Scale, phase: str, height: int) -> Markup:
-    """Return one line with its intervals as whiskers; ``points`` are (x, value, lower, upper), y from 0 to 1."""
+def curve(
+    points: Sequence[tuple[float, Any, Any, Any]], scale: Scale, phase: str, height: int, *, bare: bool = False
+) -> Markup:
+    """Return one line with its intervals as whiskers; ``points`` are (x, value, lower, upper), y from 0 to 1.
 
-    def y(value: float) -> float:
-        return round(4 + (height - 8) * (1 - value), 1)
-
+    :param bare: the line alone, for many points; :func:`band` has the intervals.
+    """
     drawn = [point for point in points if known(point[1])]
     body = []
     for (x0, v0, *_), (x1, v1, *_) in pairwise(drawn):
-        ends = f'x1="{scale.x(x0)}" y1="{y(v0)}" x2="{scale.x(x1)}" y2="{y(v1)}"'
+        ends = f'x1="{scale.x(x0)}" y1="{_y(v0, height)}" x2="{scale.x(x1)}" y2="{_y(v1, height)}"'
         body.append(f'<line class="cv {phase}" {ends}/>')
-    for x, value, lower, upper in drawn:
+    for x, value, lower, upper in () if bare else drawn:
         if known(lower) and known(upper) and lower != upper:
-            place = f'x1="{scale.x(x)}" x2="{scale.x(x)}" y1="{y(lower)}" y2="{y(upper)}"'
+            place = f'x1="{scale.x(x)}" x2="{scale.x(x)}" y1="{_y(lower, height)}" y2="{_y(upper, height)}"'
             body.append(f'<line class="iv {phase}" {place}/>')
-        body.append(f'<circle class="mk {phase}" cx="{scale.x(x)}" cy="{y(value)}" r="2.6"/>')
+        body.append(f'<circle class="mk {phase}" cx="{scale.x(x)}" cy="{_y(value, height)}" r="2.6"/>')
     return Markup("".join(body))
+
+
+def band(points: Sequence[tuple[float, Any, Any, Any]], scale: Scale, phase: str, height: int) -> Markup:
+    """Return the intervals of a curve as one area, in a nested picture that stretches with the width."""
+    drawn = [(float(scale.x(x)[:-1]), low, high) for x, _, low, high in points if known(low) and known(high)]
+    if len(drawn) < 2:
+        return Markup("")
+    edge = [f"{x:.2f} {_y(high, height)}" for x, _, high in drawn]
+    edge += [f"{x:.2f} {_y(low, height)}" for x, low, _ in reversed(drawn)]
+    frame = f'width="100%" height="{height}" viewBox="0 0 100 {height}" preserveAspectRatio="none"'
+    return Markup(f'<svg x="0" y="0" {frame}><path class="band {phase}" d="M{"L".join(edge)}Z"/></svg>')
+
+
+def _y(value: float, height: int) -> float:
+    return round(4 + (height - 8) * (1 - value), 1)

@@ -216,7 +216,10 @@ def doctor(summary: Summary) -> str:
         return f"No: {errors} error{'s' if errors > 1 else ''} stand{'' if errors > 1 else 's'} against the figures."
     if warnings:
         return f"Read {warnings} warning{'s' if warnings > 1 else ''} first; no error was found."
-    return "Nothing was found that would void a number."
+    checks = summary.get("checks") or {"passed": [], "not_run": []}
+    if checks["not_run"] and not checks["passed"]:
+        return "Unknown: no check could be made."
+    return "Yes: nothing was found that would void a number."
 
 
 def provenance(summary: Summary) -> str:

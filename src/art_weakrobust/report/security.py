@@ -1,0 +1,59 @@
+"""A security curve from a validation: where one attack ran with several budgets, how accuracy falls with them.
+
+The term is Biggio and Roli's (arXiv 1712.03141): accuracy against the attacker's strength. Adversarial distances give
+the finer curve, at every budget; a run that measured them notes it down, and that one is shown.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..results import PerturbationType, Records, Validation
+from ..validation.rows import Row, estimate
+from ..validation.verdicts import Verdicts, family
+
+_LEAST = 2
+"""Budgets that make a curve, beside no budget at all."""
+
+
+def security_rows(records: Records) -> list[Row]:
+    """Return one row a phase, norm and budget: phase, norm, eps, n, accuracy, lower, upper, interval, attacks.
+
+    On the test set, the worst case over the attacks that ran with the very same budgets, at least two; eps 0 is clean.
+    Empty where no attack did.
+    """
+    return [
+        row
+        for phase, validation in (("before", records.before), ("after", records.after))
+        if validation is not None
+        for row in _curve(validation, phase)
+    ]
+
+
+def _curve(validation: Validation, phase: str) -> list[Row]:
+    verdicts = Verdicts.of(validation, "test")
+    rows: list[Row] = []
+    for norm, budgets in _budgets(verdicts.types).items():
+        points = [(0.0, list(family(verdicts.types, "clean"))), *sorted(budgets.items())]
+        for eps, kinds in points:
+            values = verdicts.worst(kinds)
+            if np.isfinite(values).any():
+                row: Row = {"phase": phase, "norm": norm, "eps": eps, "attacks": kinds if eps else []}
+                rows.append(row | estimate(values, pooled=False, seed=0))
+    return rows
+
+
+def _budgets(types: tuple[PerturbationType, ...]) -> dict[str, dict[float, list[str]]]:
+    """Return norm -> budget -> attacks, of the attacks with the largest common choice of budgets in each norm."""
+    ran: dict[tuple[str, str, str], dict[float, str]] = {}
+    for kind in types:
+        if kind.family == "attacks" and kind.norm is not None and kind.eps:
+            ran.setdefault((kind.norm, kind.source or kind.type, kind.group), {}).setdefault(kind.eps, kind.type)
+    curves: dict[str, dict[float, list[str]]] = {}
+    for norm in dict.fromkeys(norm for norm, *_ in ran):
+        mine = [budgets for (own, *_), budgets in ran.items() if own == norm and len(budgets) >= _LEAST]
+        if mine:
+            widest = max(map(frozenset, mine), key=len)
+            alike = [budgets for budgets in mine if frozenset(budgets) == widest]
+            curves[norm] = {eps: [budgets[eps] for budgets in alike] for eps in widest}
+    return curves
