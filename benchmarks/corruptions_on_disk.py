@@ -26,9 +26,8 @@ def measure(names: list[str], count: int, whole: bool) -> None:
     """Print the time of both for the first test images, and our peak memory there or on all of them."""
     with tempfile.TemporaryDirectory() as folder:
         times = {who: child(who, count, Path(folder) / who, names)[0] for who in ("peer", "ours")}
-        print(
-            f"{count} images: peer {times['peer']:.1f} s, ours {times['ours']:.1f} s: {times['peer'] / times['ours']:.2f}"
-        )
+        ratio = times["peer"] / times["ours"]
+        print(f"{count} images: peer {times['peer']:.1f} s, ours {times['ours']:.1f} s: {ratio:.2f}", flush=True)
         took, peak = child("ours", ALL if whole else 5 * count, Path(folder) / "memory", names)
         print(f"{ALL if whole else 5 * count} images, ours: {took:.0f} s, peak memory {peak / 1e6:.2f} GB", flush=True)
 
