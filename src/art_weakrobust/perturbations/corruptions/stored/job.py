@@ -17,8 +17,8 @@ from ....results import Samples
 from .. import apply
 from .manifest import SetManifest
 
-_AT_ONCE = 1 << 20
-"""Pixel values that a thread works on at once: bounds the memory."""
+_AT_ONCE = 1 << 21
+"""Pixel values that all threads together work on at once: bounds the memory."""
 
 _HELD = 1 << 27
 """Pixel values (512 MB) up to which a split is kept in memory, and not decoded for every corruption again."""
@@ -52,8 +52,8 @@ class Job:
 
     @property
     def chunk(self) -> int:
-        """Images that are worked on at once."""
-        return min(512, max(1, _AT_ONCE // math.prod(self.plan.shape)))
+        """Images that a thread works on at once."""
+        return min(512, max(1, _AT_ONCE // (self.workers * math.prod(self.plan.shape))))
 
     def levels(self, name: str, samples: Samples, severity: int) -> np.ndarray:
         """Return corrupted images as bytes, uint8 (n, h, w, c)."""
