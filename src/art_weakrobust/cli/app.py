@@ -9,7 +9,22 @@ import typer
 import typer.core
 
 from ..errors import UserError
-from . import attacks, benchmark, corrupt, demo, doctor, finetune, models, plugins, report, run, score, select, validate
+from . import (
+    attacks,
+    benchmark,
+    corrupt,
+    demo,
+    doctor,
+    finetune,
+    models,
+    plugins,
+    report,
+    run,
+    sample,
+    score,
+    select,
+    validate,
+)
 from .console import fail
 from .request import command
 
@@ -46,6 +61,7 @@ def build() -> typer.Typer:
     app.command("corrupt")(corrupt.corrupt)
     app.command("models")(models.models)
     app.command("plugins")(plugins.plugins)
+    app.command("sample")(sample.sample)
     return app
 
 

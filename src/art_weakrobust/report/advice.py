@@ -48,7 +48,9 @@ def redial(summary: Summary) -> str:
 
 def reproduce(summary: Summary) -> str:
     """Return the command that scores the sample ``INDEX`` again from its seed; empty where no directory is known."""
-    return _command(summary, "sample", "--index", "INDEX")
+    model = str(summary["provenance"]["arguments"].get("model", ""))
+    named = ("--model", model) if model.startswith("python:") else ()  # a factory runs code: it is named every time
+    return _command(summary, "sample", "--index", "INDEX", *named)
 
 
 def actions(summary: Summary) -> list[dict[str, str]]:
