@@ -15,12 +15,37 @@ import pytest
 
 from art_weakrobust.errors import UsageError
 from art_weakrobust.plugins.spec import Spec
-from art_weakrobust.report import figures, palette, plugin
+from art_weakrobust.report import figure_curves, figure_rows, figures, palette, plugin
 from art_weakrobust.report.html import html_report
+from art_weakrobust.report.summary import summarise
 from art_weakrobust.report.text import comparison_text, summary_text
 from art_weakrobust.results import Records
 
-PLOTS = [figures.plot_types, figures.plot_scores, figures.plot_samples, figures.plot_comparison]
+Plot = Callable[[Records], Any]
+PLOTS: dict[str, Plot] = {
+    "types": lambda records: figures.plot_types(summarise(records)),
+    "scores": lambda records: figures.plot_scores(summarise(records)),
+    "samples": lambda records: figures.plot_samples(summarise(records), records.samples),
+    "comparison": lambda records: figures.plot_comparison(summarise(records)),
+    "changes": lambda records: figure_rows.plot_changes(summarise(records), "held_out"),
+    "severity": lambda records: figure_rows.plot_severity(summarise(records)),
+    "classes": lambda records: figure_rows.plot_classes(summarise(records)),
+    "dial": lambda records: figure_curves.plot_dial(summarise(records)),
+    "radius": lambda records: figure_curves.plot_radius(summarise(records)),
+    "security curve": lambda records: figure_curves.plot_security_curve(summarise(records)),
+}
+RADII = tuple({"radius": r / 255, "share": r / 20, "n": 500, "lower": r / 25, "upper": r / 16} for r in (2, 4, 8))
+BUDGETS = tuple(
+    {"phase": phase, "norm": "inf", "eps": e / 255, "n": 90, "accuracy": a, "lower": a - 0.1, "upper": a + 0.1}
+    for phase, top in (("before", 0.6), ("after", 0.8))
+    for e, a in enumerate((top, top - 0.2, top - 0.4))
+)
+
+
+@pytest.fixture(scope="module")
+def whole(records: Records) -> Records:
+    """Records in which everything was measured that a figure can show."""
+    return records.with_(notes={"radius_curve": RADII, "security_curve": BUDGETS})
 
 
 def test_comparison_text_aligns_its_columns(records: Records) -> None:
@@ -46,28 +71,28 @@ def test_text_of_a_diagnosis_has_no_after(make_records: Callable[..., Records]) 
     assert "after" not in text
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-def test_figures_render_without_pyplot_or_warnings(records: Records, plot: Callable[[Records], object]) -> None:
+@pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
+def test_figures_render_without_pyplot_or_warnings(whole: Records, plot: Plot) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         buffer = io.BytesIO()
-        plot(records).savefig(buffer, format="png")
+        plot(whole).savefig(buffer, format="png")
     assert buffer.getvalue().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-def test_figures_say_what_is_missing(plot: Callable[[Records], object]) -> None:
+@pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
+def test_figures_say_what_is_missing(plot: Plot) -> None:
     with pytest.raises(UsageError, match="records hold no"):
         plot(Records())
 
 
 def test_figures_take_names_as_they_are(records: Records) -> None:
     named = records.with_(class_names=tuple(f"$\\frac{{{k}}}$" for k in range(10)))
-    figures.plot_samples(named).savefig(io.BytesIO(), format="png")
+    figures.plot_samples(summarise(named), named.samples).savefig(io.BytesIO(), format="png")
 
 
-def test_comparison_figure_draws_the_summary_s_values(records: Records, summary: dict[str, Any]) -> None:
-    axes = figures.plot_comparison(records).axes[0]
+def test_comparison_figure_draws_the_summary_s_values(summary: dict[str, Any]) -> None:
+    axes = figures.plot_comparison(summary).axes[0]
     drawn = {round(float(x), 6) for line in axes.lines for x in line.get_xdata() if line.get_marker() == "o"}
     for row in summary["tables"]["headline"]:
         assert {round(100 * row["before"], 6), round(100 * row["after"], 6)} <= drawn

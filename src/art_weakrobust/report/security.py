@@ -6,6 +6,8 @@ the finer curve, at every budget; a run that measured them notes it down, and th
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from ..results import PerturbationType, Records, Validation
@@ -14,6 +16,8 @@ from ..validation.verdicts import Verdicts, family
 
 _LEAST = 2
 """Budgets that make a curve, beside no budget at all."""
+_NO_NAME = re.compile(r"-(linf|l2|l1)\b|[\d./]+")
+"""What a label says beside the attack's name: ``pgd-linf`` and ``pgd-8`` are one attack."""
 
 
 def security_rows(records: Records) -> list[Row]:
@@ -48,7 +52,8 @@ def _budgets(types: tuple[PerturbationType, ...]) -> dict[str, dict[float, list[
     ran: dict[tuple[str, str, str], dict[float, str]] = {}
     for kind in types:
         if kind.family == "attacks" and kind.norm is not None and kind.eps:
-            ran.setdefault((kind.norm, kind.source or kind.type, kind.group), {}).setdefault(kind.eps, kind.type)
+            name = _NO_NAME.sub("", kind.type).strip("-_")
+            ran.setdefault((kind.norm, kind.source, name), {}).setdefault(kind.eps, kind.type)
     curves: dict[str, dict[float, list[str]]] = {}
     for norm in dict.fromkeys(norm for norm, *_ in ran):
         mine = [budgets for (own, *_), budgets in ran.items() if own == norm and len(budgets) >= _LEAST]

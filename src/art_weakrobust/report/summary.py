@@ -16,6 +16,7 @@ from ..validation import metrics
 from ..validation.baselines import Baseline
 from ..validation.flips import flip_table
 from . import wording
+from .security import security_rows
 from .weakest import outcome_types, sample_rows
 
 SCHEMA = "art-weakrobust/summary/1"
@@ -30,7 +31,7 @@ def summarise(records: Records) -> dict[str, Any]:
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
     family_means, unseen, excess, paired, flips, severity, severity_paired, corruption_errors (where a baseline was
-    named), samples, classes; radius_curve, segments and security_curve where the run noted them), ``outcome_types``
+    named), samples, classes; radius_curve and segments where the run noted them; security_curve, noted or from budgets), ``outcome_types``
     (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``, ``weak_set``, ``missed_bound``,
     ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run), ``class_names``.
     """
@@ -95,6 +96,7 @@ def _tables(records: Records) -> dict[str, list[Row]]:
         "classes": [],
         **{name: [dict(row) for row in records.notes.get(name, ())] for name in _NOTES},
     }
+    tables["security_curve"] = tables["security_curve"] or security_rows(records)
     if before is not None and after is not None:
         tables["paired"] = metrics.paired_table(before, after, tuned)
         tables["flips"] = flip_table(before, after)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import UsageError
-from ..report import figures
+from ..report import figure_curves, figures
 from ..report.html import compact_html, html_report
 from ..report.summary import summarise
-from ..report.text import comparison_text
+from ..report.text import summary_text
 from ..results import Finetuning, Records, Scores, Validation, WeakSet
 from ..store import atomic_write
 from ..validation.metrics import strengths, weak_types, weaknesses
@@ -49,7 +49,7 @@ class _Shown:
         return f"{type(self).__name__}({found} weak samples, types={kinds})"
 
     def __str__(self) -> str:
-        return comparison_text(self.records)
+        return summary_text(self.summary)
 
     def _repr_html_(self) -> str:
         return compact_html(self.records)
@@ -64,15 +64,22 @@ class _Shown:
 
     def plot_types(self) -> Figure:
         """Return accuracy per perturbation type, with intervals."""
-        return figures.plot_types(self.records)
+        return figures.plot_types(self.summary)
 
     def plot_scores(self) -> Figure:
         """Return the distribution of the scores."""
-        return figures.plot_scores(self.records)
+        return figures.plot_scores(self.summary)
 
     def plot_samples(self) -> Figure:
         """Return the weakest samples with their most damaging neighbors."""
-        return figures.plot_samples(self.records)
+        return figures.plot_samples(self.summary, self.records.samples)
+
+    def plot_security_curve(self) -> Figure:
+        """Return accuracy against the size of the perturbation: from adversarial distances, or an attack's budgets.
+
+        :raises UsageError: where neither was measured.
+        """
+        return figure_curves.plot_security_curve(self.summary)
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,4 +183,4 @@ class WeakRobustComparison(_Shown):
 
     def plot(self) -> Figure:
         """Return the change of every perturbation type, with intervals."""
-        return figures.plot_comparison(self.records)
+        return figures.plot_comparison(self.summary)
