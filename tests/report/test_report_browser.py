@@ -1,86 +1,335 @@
-"""The page in a real browser: no sideways scroll at any width, no script needed, nothing executed from names."""
+"""The page in a real browser: it loads nothing, executes nothing from names, and every interaction works."""
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from art_weakrobust.report.html import html_report
 from art_weakrobust.results import Records
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="the extra test-browser is not installed")
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-file-access-from-files",
-    "--virtual-time-budget=4000",
+BAD = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+SECTIONS = (
+    "Where is it weak?",
+    "What did fine-tuning change?",
+    "How bad does it get with severity?",
+    "How weak are the training samples?",
+    "Which samples are the weakest?",
+    "Which classes carry it?",
+    "Can these numbers be trusted?",
+    "What exactly ran?",
+    "Take the numbers with you",
 )
-WIDTHS = (320, 390, 768, 1000, 1280)
-PROBE = """<!doctype html><title>probe</title><body>{frames}<script>
-addEventListener("load", () => {{ const out = [];
-  for (const f of document.querySelectorAll("iframe")) {{
-    const w = f.contentWindow, d = w.document;
-    d.querySelectorAll("details").forEach(e => e.open = true);
-    const seen = e => +(w.getComputedStyle(e).display !== "none");
-    const views = [...d.querySelectorAll("#weak-spots .view")].map(seen).join("");
-    out.push(`${{f.width}}:${{d.documentElement.scrollWidth}}:${{w.innerWidth}}:${{+!!w.pwned}}:${{views}}`);
-  }}
-  document.title = out.join(" ");
-}});</script>"""
 
 
 @pytest.fixture(scope="module")
-def chromium() -> str:
+def browser() -> Iterator[Any]:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found:
         pytest.skip("no Chromium on this machine")
-    return found
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
-def measured(chromium: str, folder: Path, records: Records) -> dict[int, tuple[int, int, int, str]]:
-    """Return width -> scroll width, inner width, whether a name ran as a script, and which views are shown."""
-    (folder / "report.html").write_bytes(html_report()(records)["report.html"])
-    frames = "".join(f'<iframe src="report.html" width="{width}" height="900"></iframe>' for width in WIDTHS)
-    (folder / "probe.html").write_text(PROBE.format(frames=frames))
-    command = [
-        chromium,
-        *FLAGS,
-        f"--user-data-dir={folder / 'profile'}",
-        "--dump-dom",
-        (folder / "probe.html").as_uri(),
-    ]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    title = re.search(r"<title>(.*?)</title>", dom)[1]
-    parts = [part.split(":") for part in title.split()]
-    assert len(parts) == len(WIDTHS), dom[:500]
-    return {int(width): (int(scroll), int(inner), int(ran), views) for width, scroll, inner, ran, views in parts}
+@pytest.fixture(scope="module")
+def written(records: Records, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(records, tmp_path_factory.mktemp("page"))
 
 
-def test_no_width_scrolls_sideways(chromium: str, tmp_path: Path, records: Records) -> None:
-    for width, (scroll, inner, _, views) in measured(chromium, tmp_path, records).items():
-        assert scroll <= inner, f"{scroll} px of content in a window of {width} px"
-        assert views == "10", "of before and after, the radio switch shows one"
+def write(records: Records, folder: Path) -> str:
+    path = folder / "report.html"
+    path.write_bytes(html_report()(records)["report.html"])
+    return path.as_uri()
 
 
-def test_hostile_names_neither_run_nor_widen_the_page(
-    chromium: str, tmp_path: Path, make_records: Callable[..., Records]
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open an address; at the end no script has failed, and nothing but the file itself was asked for."""
+    pages, errors, asked = [], [], []
+
+    def opened(address: str, **context: Any) -> Any:
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **context})
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert not errors
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def ranks(page: Any) -> list[int]:
+    """The ranks of the samples that are shown, in the order in which they stand."""
+    return page.evaluate(
+        "[...document.querySelectorAll('#thumbs .thumb:not([hidden])')].map(thumb => +thumb.dataset.at + 1)"
+    )
+
+
+def told(summary: dict[str, Any], **wanted: Any) -> list[int]:
+    """The ranks of the samples of the summary that have these values."""
+    rows = summary["tables"]["samples"]
+    return [row["rank"] for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def filtered(page: Any, **fields: str) -> list[int]:
+    for name, value in fields.items():
+        field = page.locator(f"#filters [name={name}]")
+        field.fill(value) if name in ("low", "high") else field.select_option(value)
+    if page.locator("#more").is_visible():
+        page.locator("#more").click()
+    return ranks(page)
+
+
+def test_filters_combine(visit: Callable[..., Any], written: str, summary: dict[str, Any]) -> None:
+    page = visit(written)
+    assert len(ranks(page)) == 36
+    assert filtered(page, **{"class": "3"}) == told(summary, **{"class": 3})
+    assert filtered(page, after="f") == told(summary, outcome="f", **{"class": 3})
+    assert page.locator("#count").inner_text().endswith("of 60")
+    page.locator("#clear").click()
+    assert len(ranks(page)) == 36
+
+
+def test_a_type_asks_for_what_became_of_a_sample_under_it(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
 ) -> None:
-    bad = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
-    names = (bad, "x" * 3000, "very long name of a class " * 9, *(f"{bad}{k}" for k in range(7)))
+    at = summary["outcome_types"].index("gaussian_noise")
+    page = visit(written)
+    for code in "fbrw":
+        expected = [row["rank"] for row in summary["tables"]["samples"] if row["outcomes"][at] == code]
+        assert filtered(page, type="gaussian_noise", after=code) == expected
+
+
+def test_samples_sort_and_the_unknown_comes_last(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    rows = sorted(summary["tables"]["samples"], key=lambda row: (row["margin"], row["rank"]))
+    assert filtered(visit(written), sort="margin") == [row["rank"] for row in rows]
+
+
+def test_a_view_can_be_mailed(visit: Callable[..., Any], written: str) -> None:
+    first = visit(written)
+    shown = filtered(first, **{"class": "3"}, sort="margin", low="0.1")
+    second = visit(first.url)
+    assert "class=3" in first.url
+    assert ranks(second) == shown
+    assert second.locator("#filters [name=sort]").input_value() == "margin"
+
+
+def test_brushing_the_histogram_filters_the_gallery(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    page = visit(written)
+    page.locator("#histogram").scroll_into_view_if_needed()
+    box = page.locator("#histogram").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60, steps=4)
+    page.mouse.up()
+    low, high = (float(page.locator(f"#filters [name={name}]").input_value()) for name in ("low", "high"))
+    edges = summary["score_histogram"]["edges"]
+    width = edges[-1] - edges[0]
+    assert low == pytest.approx(edges[0] + 0.5 * width, abs=0.01 * width)
+    assert high == pytest.approx(edges[0] + 0.8 * width, abs=0.01 * width)
+    expected = [row["rank"] for row in summary["tables"]["samples"] if low <= row["score"] <= high]
+    assert 0 < len(expected) < 60
+    assert filtered(page) == expected
+    assert f"{len(expected)} of the 60" in page.locator("#brush-note").inner_text()
+
+
+def test_a_line_of_the_confusions_opens_its_samples(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    page = visit(written)
+    link = page.locator(".pairs a").first
+    own = int(link.locator("bdi").first.inner_text().removeprefix("digit "))
+    link.click()
+    expected = told(summary, **{"class": own}, neighbor_class=(own + 1) % 10)
+    assert ranks(page) == expected
+    assert expected
+    page.wait_for_function("location.hash.includes('read=')")
+
+
+def test_a_cell_of_the_flips_opens_its_samples(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    page = visit(written)
+    page.locator("#changed .seg input[value=b]").check()
+    page.locator("#changed .view.b .flips summary").click()
+    link = page.locator("#changed .view.b .flips tbody tr", has_text="pixelate").locator("a").first
+    number = int(link.inner_text())
+    link.click()
+    at = summary["outcome_types"].index("pixelate")
+    expected = [row["rank"] for row in summary["tables"]["samples"] if row["outcomes"][at] == "f"]
+    assert ranks(page) == expected
+    assert len(expected) == number, "all 60 weak samples are shown"
+
+
+def test_the_keyboard_reaches_opens_and_leaves_a_sample(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    page.locator("#filters [name=sort]").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.at") == "0", "the grid is one tab stop"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    assert page.locator("#sample").get_attribute("open") is not None
+    assert page.locator("#d-place").inner_text() == "2 of 60"
+    page.locator("#d-title").click()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#d-place").inner_text() == "3 of 60"
+    page.keyboard.press("Escape")
+    assert page.locator("#sample").get_attribute("open") is None
+    assert page.evaluate("document.activeElement.dataset.at") == "2", "focus goes back to the sample"
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    assert page.evaluate("document.activeElement.dataset.at") == "0"
+
+
+def test_a_deep_link_opens_its_sample_with_its_figures(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    row = next(row for row in summary["tables"]["samples"] if row["role"] == "held_out")
+    page = visit(f"{written}#sample-{row['index']}")
+    box = page.locator("#sample")
+    assert box.get_attribute("open") is not None
+    text = box.inner_text()
+    assert f"sample {row['index']}" in text
+    assert f"{row['flips']} of {row['neighbors']} neighbors" in text
+    assert f"{round(255 * row['change_linf'])}/255" in text
+    assert page.locator("#d-command code").inner_text() == (
+        f"art-weakrobust sample --out runs/digits --index {row['index']}"
+    )
+    first = page.locator("#d-chances tr").first.locator("td")
+    assert [float(cell) for cell in first.all_inner_texts()] == pytest.approx(row["chances"][0]["p"], abs=0.006)
+
+
+def test_the_difference_is_exact(visit: Callable[..., Any], written: str, records: Records) -> None:
+    row = records.samples.sort_by("rank").slice(1, 1).to_pylist()[0]
+    page = visit(f"{written}#sample-{row['index']}")
+    page.locator("#d-amplify").select_option("2")
+    page.wait_for_function("document.querySelector('[data-view=difference] canvas').width === 8")
+    shown = page.evaluate(
+        "[...document.querySelector('[data-view=difference] canvas').getContext('2d').getImageData(0, 0, 8, 8).data]"
+    )
+    expected = [min(255, max(0, 128 + near - own)) for own, near in zip(row["original"], row["neighbor"], strict=True)]
+    assert shown[::4] == expected, "half of twice the difference, around grey"
+
+
+def test_tables_sort_by_their_headers(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    header = page.locator("#changed .view.a .paired th", has_text="Change, pt")
+    for direction, reverse in (("ascending", False), ("descending", True)):
+        header.locator("button").click()
+        assert header.get_attribute("aria-sort") == direction
+        values = [
+            float(text.replace("−", "-")) for text in page.locator("#changed .view.a .paired .ch b").all_inner_texts()
+        ]
+        assert values == sorted(values, reverse=reverse)
+
+
+def test_tables_are_saved_and_formulas_disarmed(visit: Callable[..., Any], records: Records, tmp_path: Path) -> None:
+    page = visit(write(records.with_(class_names=("=1+1", *map(str, range(9)))), tmp_path))
+    with page.expect_download() as download:
+        page.locator("[data-save=classes]").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert text.splitlines()[0].startswith("label,name,n_scored")
+    assert len(text.splitlines()) == 11
+    assert ",'=1+1," in text
+
+
+def test_hostile_names_execute_nothing_and_widen_nothing(
+    visit: Callable[..., Any], make_records: Callable[..., Records], tmp_path: Path
+) -> None:
+    names = (BAD, "x" * 3000, "very long name of a class " * 9, *(f"{BAD}{k}" for k in range(7)))
     records = make_records().with_(class_names=names)
-    facts = {"title": bad * 3, "arguments": {"y" * 300: "z" * 900}, "command": "w" * 900, "stages": {"s" * 200: {}}}
-    for width, (scroll, inner, ran, _) in measured(chromium, tmp_path, records.with_(provenance=facts)).items():
-        assert scroll <= inner, f"{scroll} px of content in a window of {width} px"
-        assert not ran
+    paths = pa.array([f"{BAD}/{k}.png" for k in range(len(records.scores))])
+    scores = type(records.scores)(records.scores.table.append_column("path", paths))
+    facts = {
+        "title": BAD * 3,
+        "arguments": {"y" * 300: "z" * 900, "seed": BAD},
+        "command": "w" * 900,
+        "stages": {"s" * 200: {}},
+    }
+    address = write(records.with_(provenance=facts, scores=scores), tmp_path)
+    for width in (320, 390, 768, 1000, 1280):
+        page = visit(address, viewport={"width": width, "height": 800})
+        page.locator(".thumb").first.click()
+        assert "png" in page.locator("#d-facts").inner_text()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Escape")
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        assert not page.evaluate("window.pwned")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1000, 1280])
+def test_no_width_scrolls_sideways(visit: Callable[..., Any], written: str, width: int) -> None:
+    page = visit(written, viewport={"width": width, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_scripts_all_tables_charts_and_samples_are_there(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written, java_script_enabled=False)
+    for title in SECTIONS:
+        assert page.get_by_role("heading", name=title).is_visible()
+    assert page.locator("#thumbs .thumb").first.is_visible()
+    assert page.locator("#severity .heat td").first.is_visible()
+    assert page.locator("#scores svg.plot").first.is_visible()
+    assert not page.locator("#filters").is_visible()
+    assert not page.locator("[data-save]").first.is_visible()
+    page.locator("#rest summary").click()
+    assert page.locator(".thumb").last.is_visible()
+    page.locator("#weak-spots .seg input[value=b]").check()
+    assert page.locator("#weak-spots .view.b").is_visible()
+    assert not page.locator("#weak-spots .view.a").is_visible()
+
+
+def test_print_has_every_section_all_views_and_all_samples(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for title in SECTIONS:
+        assert page.get_by_role("heading", name=title).is_visible()
+    assert all(view.is_visible() for view in page.locator(".view").all())
+    assert all(thumb.is_visible() for thumb in page.locator(".thumb").all())
+    assert page.evaluate("[...document.querySelectorAll('details')].every(one => one.open)")
+    assert not page.locator("#filters").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_serious_issue(visit: Callable[..., Any], written: str, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra test-browser is not installed")
+    page = visit(written, color_scheme=scheme, viewport={"width": width, "height": 800})
+    for opened in (False, True):
+        if opened:
+            page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+            page.locator(".thumb").first.click()
+        found = axe.Axe().run(page).response["violations"]
+        serious = [issue for issue in found if issue["impact"] in ("serious", "critical")]
+        assert not [(issue["id"], [node["target"] for node in issue["nodes"]][:3]) for issue in serious]
+
+
+def test_the_verdict_fits_one_screen(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    box = page.locator("#verdict").bounding_box()
+    assert box["y"] + box["height"] <= 800

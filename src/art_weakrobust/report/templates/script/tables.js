@@ -1,6 +1,6 @@
-// Tables sort by their headers: numbers as numbers, the unknown always last.
+// Tables sort by their headers: numbers as numbers (the bold one, where a cell has several), the unknown always last.
 const key = cell => {
-  const text = cell.textContent.trim().replaceAll(",", "").replaceAll("−", "-");
+  const text = ($("b", cell) || cell).textContent.trim().replaceAll(",", "").replaceAll("−", "-");
   const found = cell.matches(".n, .num") ? text.match(/[-+]?\d+(\.\d+)?/) : null;
   return found ? +found[0] : cell.matches(".n, .num") ? null : text.toLowerCase();
 };
