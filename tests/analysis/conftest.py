@@ -21,11 +21,13 @@ from art_weakrobust.testing.networks import linear
 SHAPE = (1, 8, 8)
 
 
-def classifier(model: nn.Module, classes: int = 10, kind: type = FastPyTorchClassifier, **kwargs) -> PyTorchClassifier:
+def classifier(
+    model: nn.Module, classes: int = 10, kind: type = FastPyTorchClassifier, shape: tuple[int, ...] = SHAPE, **kwargs
+) -> PyTorchClassifier:
     return kind(
         model=model,
         loss=nn.CrossEntropyLoss(),
-        input_shape=SHAPE,
+        input_shape=shape,
         nb_classes=classes,
         clip_values=(0, 1),
         device_type="cpu",

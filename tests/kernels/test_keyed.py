@@ -122,6 +122,14 @@ def test_a_batch_beyond_the_cache_block_equals_its_single_samples(function):
     assert torch.equal(whole, torch.cat([function(i[None], 4, (3, 40, 40), 9) for i in ids]))
 
 
+@pytest.mark.parametrize("function", [keyed.symmetric, keyed.normal])
+def test_memory_laid_out_channels_last_holds_the_same_numbers(function):
+    ids = torch.arange(70)
+    last = function(ids, 4, (3, 40, 30), 9, channels_last=True)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(last, function(ids, 4, (3, 40, 30), 9))
+
+
 def test_a_stream_does_not_depend_on_the_shape_but_on_the_lane():
     assert np.array_equal(draw([1, 2], shape=(12,)), draw([1, 2], shape=(3, 2, 2)).reshape(2, 12))
     assert np.array_equal(draw([1, 2], shape=(12,)), draw([1, 2], shape=(20,))[:, :12])

@@ -11,7 +11,7 @@ from scipy import stats
 
 from art_weakrobust.errors import UsageError
 from art_weakrobust.kernels.keyed import uniform
-from art_weakrobust.kernels.neighborhood import neighbors
+from art_weakrobust.kernels.neighborhood import gaussian_neighbors, neighbors
 from art_weakrobust.kernels.norms import lp_norm
 
 IDS = torch.arange(400) * 3
@@ -44,6 +44,21 @@ def test_l2_neighbors_are_uniform_in_the_ball():
     for lane in range(3):  # Archimedes: a coordinate of a point on the sphere is uniform
         direction = delta[:, lane] / lp_norm(delta, 2.0)
         assert stats.kstest(direction.numpy(), "uniform", args=(-1, 2)).pvalue > 1e-4
+
+
+def test_gaussian_neighbors_are_normal_with_the_given_deviation():
+    offset = (gaussian_neighbors(GREY, IDS, 0, 0.05, 0) - GREY).numpy().ravel()
+    assert stats.kstest(offset / 0.05, "norm").pvalue > 1e-4
+    wide = gaussian_neighbors(GREY, IDS, 0, torch.linspace(0.01, 0.08, 400), 0, clip=WIDE)
+    assert torch.allclose((wide - GREY)[5], (gaussian_neighbors(GREY, IDS, 0, 0.01, 0) - GREY)[5] * 1.0877, atol=1e-5)
+
+
+def test_gaussian_neighbors_are_bitwise_the_same_in_any_batch_and_stay_in_range():
+    x = uniform(IDS, 0, (3, 6, 6), 5)
+    whole = gaussian_neighbors(x, IDS, 7, 0.3, 3)
+    parts = [gaussian_neighbors(x[i : i + 7], IDS[i : i + 7], 7, 0.3, 3) for i in range(0, 400, 7)]
+    assert torch.equal(whole, torch.cat(parts))
+    assert 0 == whole.min() < whole.max() == 1
 
 
 def test_linf_neighbors_are_bitwise_the_same_in_any_batch():

@@ -6,7 +6,7 @@ each, in [0, 1]: a function of (seed, sample id, number) alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
@@ -122,7 +122,7 @@ def source_named(
 ) -> NeighborSource:
     """Return the source that a user names.
 
-    :param name: ``uniform``, ``gaussian``, a corruption by its name, or a corruption itself.
+    :param name: ``uniform``, ``gaussian``, a corruption by its name or itself, or a mapping label -> corruption of one.
     :param radius: of the ball, or the standard deviation; without effect on a corruption, as is ``radius_norm``.
     :raises UsageError: for a corruption that lies on disk, or several at once.
     :raises PluginError: for a name that nobody registered.
@@ -135,7 +135,7 @@ def source_named(
     if isinstance(name, str) and name not in manager.names("corruption"):
         known = ", ".join((UNIFORM, GAUSSIAN, *manager.names("corruption")))
         raise UsageError(f"neighbor_source {name!r} is not known; use one of {known}")
-    kinds = resolve_corruptions(name if isinstance(name, str) else [name], manager)
+    kinds = resolve_corruptions(name if isinstance(name, str | Mapping) else [name], manager)
     if len(kinds) != 1 or kinds[0].stored:
         raise UsageError(
             f"neighbor_source {name!r} has to be uniform, gaussian or one corruption that is computed: "
