@@ -78,6 +78,9 @@ class Options:
     radius: float = _option("8/255", "Radius of the sampled neighborhood.", "score")
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
+    neighbor_source: str = _option(
+        "uniform", "Neighbors: uniform in the radius, gaussian of that deviation, or a corruption by name.", "score"
+    )
     quantise: bool = _option(False, "Round neighbors to 8 bits, as REVa's reference code does.", "score")
     include_misclassified: bool = _option(False, "Score samples that are wrong when clean as well.", "score")
     fraction: float = _option(0.1, "Share of the clean-correct samples that becomes the weak set.", "select")
