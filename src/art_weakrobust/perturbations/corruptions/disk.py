@@ -77,7 +77,8 @@ def _blur(levels: Tensor, disk: _Disk, out: Tensor) -> None:
     piled = _slices(2, height, ((piled.to(out.dtype), tap, weight) for tap, weight in enumerate(disk.taps)))
     sides = []
     for half, places in disk.rim.items():
-        sides += [((run(half, 3), run(half, 2)), reach + row, weight) for row, weight in places]
+        runs = run(half, 3), run(half, 2)
+        sides += [(runs, reach + row, weight) for row, weight in places]
     if sides:
         piled += _slices(2, height, ((runs[0], start, weight) for runs, start, weight in sides))
     out.copy_(_slices(3, width, ((piled, tap, weight) for tap, weight in enumerate(disk.taps))))
