@@ -71,9 +71,9 @@ class Entry:
 
     def files(self, model_dir: str | Path) -> tuple[Remote, ...]:
         """Return its files in the layout that robustbench keeps them in."""
-        stem = f"{model_dir}/{self.argument}.pt"
-        paths = [f"{stem}_m{i}.pt" for i in range(len(self.sources))] if self.ensemble else [stem]
-        return tuple(Remote(Path(path), source) for path, source in zip(paths, self.sources, strict=True))
+        folder, stem = Path(model_dir).expanduser(), f"{self.argument}.pt"
+        names = [f"{stem}_m{i}.pt" for i in range(len(self.sources))] if self.ensemble else [stem]
+        return tuple(Remote(folder / name, source) for name, source in zip(names, self.sources, strict=True))
 
 
 def entries(dataset: str | None = None, threat: str | None = None) -> list[Entry]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..datasets.checks import existing
 from ..errors import ModelError
 from ..protocols import ModelInfo
 from .fetching import Remote, located
@@ -85,7 +86,7 @@ def checkpoints(wanted: Entry, model_dir: str | Path, custom: str | Path = "") -
 
     torchvision's own ResNet-50, which robustbench leaves in PyTorch's cache, is looked for there as well.
 
-    :raises ModelError: for one file in place of an ensemble's.
+    :raises ModelError: for one file in place of an ensemble's, or a custom one that is not there.
     """
     remotes = wanted.files(model_dir)
     if custom:
@@ -94,7 +95,10 @@ def checkpoints(wanted: Entry, model_dir: str | Path, custom: str | Path = "") -
                 f"custom_checkpoint {str(custom)!r} is one file, and robustbench:{wanted.argument} is read from "
                 f"{len(remotes)}; put them where robustbench keeps them: {', '.join(str(r.path) for r in remotes)}"
             )
-        return (Remote(Path(custom).expanduser(), remotes[0].source),)
+        found = existing(custom, "custom_checkpoint", ModelError)
+        if not found.is_file():
+            raise ModelError(f"custom_checkpoint {str(custom)!r} is a folder; name the file in it")
+        return (Remote(found, remotes[0].source),)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / remotes[0].source.rsplit("/", 1)[-1]
     if _is_torchvision(wanted) and not remotes[0].path.is_file() and cached.is_file():
         return (Remote(cached, remotes[0].source),)
@@ -180,7 +184,7 @@ def _staged(wanted: Entry, files: Sequence[Path], model_dir: str | Path, allow_u
     contents = [torch_content(file, allow_unsafe=allow_unsafe) for file in files]
     places = [remote.path for remote in wanted.files(model_dir)]
     if list(files) == places and not allow_unsafe:
-        yield Path(model_dir)
+        yield Path(model_dir).expanduser()
         return
     with tempfile.TemporaryDirectory(prefix="art-weakrobust-") as name:
         for remote, content in zip(wanted.files(name), contents, strict=True):

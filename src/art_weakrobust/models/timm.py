@@ -73,19 +73,15 @@ def _library() -> Any:
 
 
 def _remote(name: str, config: dict[str, Any], model_dir: str) -> Remote:
-    hub, url = config.get("hf_hub_id"), config.get("url")
+    folder, hub, url = Path(model_dir).expanduser() / "timm", config.get("hf_hub_id"), config.get("url")
     if hub:
         file = config.get("hf_hub_filename") or "model.safetensors"
-        return Remote(_place(model_dir, name, file), f"https://huggingface.co/{hub}/resolve/main/{file}")
+        return Remote(folder / f"{name}{Path(file).suffix}", f"https://huggingface.co/{hub}/resolve/main/{file}")
     if url:
-        return Remote(Path(model_dir) / "timm" / url.rsplit("/", 1)[-1], url)
+        return Remote(folder / url.rsplit("/", 1)[-1], url)
     raise ModelError(
         f"timm has no weights for {name!r}; pass your own with --weights FILE, or name a tag that has some"
     )
-
-
-def _place(model_dir: str, name: str, file: str) -> Path:
-    return Path(model_dir) / "timm" / f"{name}{Path(file).suffix}"
 
 
 def _info(name: str, config: dict[str, Any]) -> ModelInfo:

@@ -76,7 +76,7 @@ def _heads(chosen: Any) -> dict[str, Any]:
 def _remote(url: str, model_dir: str) -> Remote:
     name = url.rsplit("/", 1)[-1]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / name
-    own = Path(model_dir) / "torchvision" / name
+    own = Path(model_dir).expanduser() / "torchvision" / name
     return Remote(cached if cached.is_file() and not own.is_file() else own, url)
 
 

@@ -16,27 +16,26 @@ def check_info_on_data(info: ModelInfo, data: Dataset, name: str, *, sized: bool
     :param name: the model, as the user wrote it.
     :param sized: whether the user chose the size of the images, which then may be another than the model's own.
     :raises ModelError: for another number of channels or classes, or images of another size.
+    :raises DataError: where a label is outside the model's classes.
     """
     where, shape = getattr(data, "name", "the data"), getattr(data, "input_shape", None)
     if info.input_shape is not None and shape is not None:
+        told = f"model {name!r} takes images of shape {info.input_shape}, and {where} has {tuple(shape)}"
         if shape[0] != info.input_shape[0]:
-            raise ModelError(
-                f"model {name!r} takes images of {info.input_shape[0]} channels, and {where} has {shape[0]}; "
-                "choose data of the kind that it was made for"
-            )
+            raise ModelError(f"{told}: other channels; choose data of the kind that it was made for")
         if not sized and tuple(shape) != tuple(info.input_shape):
             side = info.input_shape[1]
             raise ModelError(
-                f"model {name!r} takes images of {side}x{info.input_shape[2]}, and {where} has {shape[1]}x{shape[2]}; "
-                f"bring them to its size (--resize {info.resize or side} --crop {side}, from data in files), or choose "
-                "another model"
+                f"{told}; bring them to its size (--resize {info.resize or side} --crop {side}, from data in files), "
+                "or choose another model"
             )
-    named, classes = len(getattr(data, "class_names", ())), getattr(data, "nb_classes", None)
-    if info.nb_classes is None or classes is None:
+    if info.nb_classes is None:
         return
-    if classes > info.nb_classes or (named and named != info.nb_classes):
+    _check_labels(data, info.nb_classes, name)
+    named = len(getattr(data, "class_names", ()))
+    if named and named != info.nb_classes:
         raise ModelError(
-            f"model {name!r} knows {info.nb_classes} classes, and {where} has {classes}; choose a model for these "
+            f"model {name!r} knows {info.nb_classes} classes, and {where} has {named}; choose a model for these "
             "classes (some of ImageNet's folders are imagenet:ROOT, which keeps their numbers)"
         )
 
@@ -59,7 +58,11 @@ def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
         raise ModelError(f"model {name!r} gives outputs of shape {logits.shape} for one image, expected (1, classes)")
     if not np.isfinite(logits).all():
         raise ModelError(f"model {name!r} gives outputs that are not finite for the first image: check its weights")
-    labels, classes = labels_of(data), logits.shape[1]
+    _check_labels(data, logits.shape[1], name)
+
+
+def _check_labels(data: Dataset, classes: int, name: str) -> None:
+    labels = labels_of(data)
     if labels.max() >= classes:
         where = f"{getattr(data, 'name', 'data')}: sample {ids_of(data)[labels.argmax()]} has the label {labels.max()}"
         raise DataError(

@@ -36,7 +36,10 @@ def weakrobust_register_models() -> list[Spec]:
 
     The target is called as ``target(argument, **options)`` with the text after the first colon; it returns an
     ``nn.Module`` that takes pixels in [0, 1] (normalisation inside), or for a black box any callable, and its
-    :class:`~art_weakrobust.protocols.ModelInfo`. Offered: ``weights``, ``mean``, ``std``, ``seed``, ``nb_classes``.
+    :class:`~art_weakrobust.protocols.ModelInfo`, whose ``resize``, ``crop`` and ``interpolation`` the data set follows
+    unless the user wrote others. Offered: ``model_dir``, ``download`` (fetch only where it is True), ``allow_unsafe``
+    (unpickle only where it is True), ``seed``, ``nb_classes`` of the data; where the user wrote them, ``weights``,
+    ``mean`` and ``std``.
     """
     return []
 
@@ -47,8 +50,9 @@ def weakrobust_register_datasets() -> list[Spec]:
 
     The target is called as ``target(argument, split=..., **options)`` with ``split`` ``"train"`` or ``"test"``; it
     returns a :class:`~art_weakrobust.protocols.Dataset`: lazy, ids are positions in the official order, pixels float32
-    (n, c, h, w) in [0, 1], labels int64. Offered: ``split``, ``seed``, ``download`` (fetch only where it is True); where
-    the user wrote them, ``label_column``, ``resize`` and ``crop``.
+    (n, c, h, w) in [0, 1], labels int64. Offered: ``split``, ``seed``, ``download`` (fetch only where it is True),
+    ``resize``, ``crop`` and ``interpolation`` as the model asks for; where the user wrote them, ``label_column``,
+    ``resize`` and ``crop``.
     """
     return []
 
