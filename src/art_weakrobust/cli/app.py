@@ -44,13 +44,7 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_start)
     command(app, "demo", demo.demo, _ALL, out="demo")
     command(app, "run", run.run, _ALL)
-    command(
-        app,
-        "benchmark",
-        benchmark.benchmark,
-        ("zoo", "model", "data", "score", "select", "budget", "validate"),
-        out="zoo",
-    )
+    command(app, "benchmark", benchmark.benchmark, _ALL[:-2], out="zoo", own=benchmark.OWN)
     command(app, "doctor", doctor.doctor, ("model", "data", "budget", "validate"))
     command(app, "score", score.score, ("model", "data", "score", "budget"))
     command(app, "select", select.select, ("select",))

@@ -13,7 +13,12 @@ from .request import Request
 if TYPE_CHECKING:
     from ..zoo.ran import Ran
 
-_OWN = ("models", "models_file")
+OWN = {
+    "models": "Models, as --model takes them: A,B,C.",
+    "models_file": "TOML with one [[model]] table a model: model, and optionally weights, mean, std, name.",
+}
+"""Option of this command alone -> its help."""
+
 _OF_ONE = ("model", "weights", "mean", "std")
 
 
@@ -26,16 +31,15 @@ def benchmark(request: Request) -> None:
     for name in _OF_ONE:
         if name in request.given:
             raise UsageError(f"--{name} is for one model: use --models A,B, or [[model]] tables in --models-file")
-    given = {name: value for name, value in request.given.items() if name not in _OWN}
-    file = request.given.get("models_file")
-    folder = None if request.given.get("models") or file else given.get("model_dir")
-    found = entries(request.given.get("models", ""), file and Path(file), folder and Path(folder))
-    options = Options().with_(given)
+    names, file = request.own.get("models", ""), request.own.get("models_file")
+    folder = None if names or file else request.given.get("model_dir")
+    found = entries(names, Path(file) if file else None, Path(folder) if folder else None)
+    options = Options().with_(request.given)
     with progress_bars(quiet=request.quiet) as progress:
         ran = run_all(
             found,
             request.out,
-            given,
+            request.given,
             force=request.force,
             plugins=request.plugins,
             third_party=request.third_party,
@@ -57,7 +61,7 @@ def _command(request: Request) -> str:
 
     from ..pipeline.options import flag, shown
 
-    words = [f"--{flag(n)} {quote(shown(v))}" for n, v in request.given.items()]
+    words = [f"--{flag(n)} {quote(shown(v))}" for n, v in {**request.own, **request.given}.items()]
     return " ".join(["art-weakrobust benchmark", *words, f"--out {quote(str(request.out))}"])
 
 

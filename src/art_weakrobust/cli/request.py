@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Optional
 
 import typer
@@ -15,7 +16,6 @@ from ..pipeline.options import Options, flag, from_toml, shown
 from .console import told
 
 _PANELS = {
-    "zoo": "Benchmark",
     "model": "Model",
     "data": "Data",
     "score": "Scoring",
@@ -45,6 +45,7 @@ class Request:
     :param quiet: no progress, no table.
     :param json: print JSON to standard output.
     :param debug: show the traceback of an error.
+    :param own: options of the command alone, as text.
     """
 
     given: dict[str, Any]
@@ -55,21 +56,31 @@ class Request:
     quiet: bool = False
     json: bool = False
     debug: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def command(
-    app: typer.Typer, name: str, run: Callable[[Request], None], stages: tuple[str, ...], *, out: str = "run"
+    app: typer.Typer,
+    name: str,
+    run: Callable[[Request], None],
+    stages: tuple[str, ...],
+    *,
+    out: str = "run",
+    own: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Add a command that takes the options of ``stages`` and the common ones, and hands ``run`` a :class:`Request`."""
+    """Add a command that takes the options of ``stages`` and the common ones, and hands ``run`` a :class:`Request`.
+
+    :param own: options of this command alone, name -> help; their values are text, and come in ``request.own``.
+    """
 
     def callback(**values: Any) -> None:
         debug = bool(values.get("debug"))
         with told(debug=debug):
-            request = _request(values, stages, out)
+            request = _request(values, stages, out, own)
         with told(debug=request.debug):
             run(request)
 
-    parameters = [*_stage_parameters(stages), *_common_parameters(out)]
+    parameters = [*_own_parameters(own), *_stage_parameters(stages), *_common_parameters(out)]
     callback.__name__ = name
     callback.__doc__ = inspect.getdoc(run)
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -77,13 +88,13 @@ def command(
     app.command(name)(callback)
 
 
-def _request(values: dict[str, Any], stages: tuple[str, ...], out: str) -> Request:
+def _request(values: dict[str, Any], stages: tuple[str, ...], out: str, own: Mapping[str, str]) -> Request:
     config = values.pop("config", None)
     written = {name: value for name, value in values.items() if value is not None}
     table = from_toml(config) if config is not None else {}
-    own = {f.name for f in fields(Options) if f.metadata["stage"] in stages}
-    given = {name: value for name, value in {**table, **written}.items() if name in own}
-    common = {name: value for name, value in {**table, **written}.items() if name not in own}
+    known = {f.name for f in fields(Options) if f.metadata["stage"] in stages}
+    given = {name: value for name, value in {**table, **written}.items() if name in known}
+    common = {name: value for name, value in {**table, **written}.items() if name not in known}
     plugin = common.get("plugin") or ()
     return Request(
         given,
@@ -94,7 +105,15 @@ def _request(values: dict[str, Any], stages: tuple[str, ...], out: str) -> Reque
         bool(common.get("quiet", False)),
         bool(common.get("json", False)),
         bool(common.get("debug", False)),
+        {name: common[name] for name in own if name in common},
     )
+
+
+def _own_parameters(own: Mapping[str, str]) -> list[inspect.Parameter]:
+    return [
+        _parameter(name, typer.Option(None, f"--{flag(name)}", help=text, show_default=False), str)
+        for name, text in own.items()
+    ]
 
 
 def _stage_parameters(stages: tuple[str, ...]) -> list[inspect.Parameter]:

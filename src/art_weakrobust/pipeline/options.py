@@ -61,8 +61,6 @@ class Options:
     estimator: str = _option("fast", "ART estimator to wrap the model in.", "model")
     device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
     tune: bool = _option(False, "Measure first which execution plan is fastest on this machine, and keep it.", "model")
-    models: str | None = _option(None, "Models of a benchmark, as --model takes them: A,B,C.", "zoo")
-    models_file: str | None = _option(None, "TOML with one [[model]] table a model: model, weights, mean, std.", "zoo")
     dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
     split: str = _option("train", "Split to score and to fine-tune on.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
