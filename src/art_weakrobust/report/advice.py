@@ -56,12 +56,13 @@ def reproduce(summary: Summary) -> str:
 def actions(summary: Summary) -> list[dict[str, str]]:
     """Return at most three things to do next.
 
-    Each has a ``title``, a ``text``, a ``command`` and a ``link`` (a section's id); the last two may be empty.
+    Each has a ``title``, a ``text``, a ``command``, a ``link`` (a section's id) and a ``filter`` that the link sets in
+    the gallery; the last three may be empty.
     """
     found: list[dict[str, str]] = []
 
-    def add(title: str, text: str, command: str = "", link: str = "") -> None:
-        found.append({"title": title, "text": text, "command": command, "link": link})
+    def add(title: str, text: str, command: str = "", link: str = "", filters: str = "") -> None:
+        found.append({"title": title, "text": text, "command": command, "link": link, "filter": filters})
 
     rows = {row["metric"]: row for row in summary["tables"]["headline"]}
     if has_errors(summary):
@@ -78,7 +79,13 @@ def actions(summary: Summary) -> list[dict[str, str]]:
     found += _steps_of_a_diagnosis(summary)
     doubtful = sum(row["kind"] == "mislabelled" for row in summary["tables"]["samples"])
     if doubtful:
-        add("Check labels before training again.", f"{doubtful} of the weakest may be mislabelled.", link="samples")
+        add(
+            "Check labels before training again.",
+            f"{doubtful} of the weakest may be mislabelled.",
+            "",
+            "samples",
+            "kind=mislabelled",
+        )
     return found[:3]
 
 
@@ -87,9 +94,9 @@ def _steps_of_a_diagnosis(summary: Summary) -> list[dict[str, str]]:
     empty = roles is not None and not roles["tune"] + roles["held_out"]
     if empty:
         text = "No error was found near any sample, so there is nothing weak to tune on. A larger radius tests more."
-        return [{"title": "Score with a larger radius.", "text": text, "command": "", "link": "scores"}]
+        return [{"title": "Score with a larger radius.", "text": text, "command": "", "link": "scores", "filter": ""}]
     if roles is not None and not fine_tuned(summary) and summary["tables"]["validation"]:
         text = "The weak half that is set aside for it and the weak types above guide the fine-tuning."
         command = _command(summary, "finetune")
-        return [{"title": "Fine-tune where it is weak.", "text": text, "command": command, "link": ""}]
+        return [{"title": "Fine-tune where it is weak.", "text": text, "command": command, "link": "", "filter": ""}]
     return []

@@ -66,7 +66,7 @@ def security(summary: Summary) -> list[Row]:
                 "lines": lines,
                 "after": any(row["phase"] == "after" for row in rows),
                 "n": max(row["n"] for row in rows),
-                "ends": _ends(rows, "eps"),
+                "ends": _ends(rows, "eps", in_255ths=str(norm) == "inf"),
                 "last": f"{percent(last['accuracy'])} {brackets(last['lower'], last['upper'])}",
             }
         )
@@ -97,8 +97,9 @@ def _wide(values: Any) -> svg.Scale:
     return svg.Scale(low - margin, high + margin, (high - low) or 1.0)
 
 
-def _ends(rows: Sequence[Row], name: str) -> tuple[str, str]:
-    return setting(float(rows[0][name]), "eps"), setting(float(rows[-1][name]), "eps")
+def _ends(rows: Sequence[Row], name: str, *, in_255ths: bool = True) -> tuple[str, str]:
+    unit = "eps" if in_255ths else ""
+    return setting(float(rows[0][name]), unit), setting(float(rows[-1][name]), unit)
 
 
 def _budget(summary: Summary, name: str) -> float | None:

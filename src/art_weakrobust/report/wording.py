@@ -5,6 +5,7 @@ A sentence says what a verdict says and no more: without evidence it says "no ev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,12 +186,24 @@ def samples(summary: Summary) -> str:
         if row["label"] is not None and row["neighbor_prediction"] not in (None, row["label"]):
             pair = (row["label"], row["neighbor_prediction"])
             pairs[pair] = pairs.get(pair, 0) + 1
-    doubtful = sum(row["kind"] == "mislabelled" for row in rows)
-    label = f" {doubtful} may carry a wrong label and should be looked at." if doubtful else ""
+    kinds = Counter(row["kind"] for row in rows if row["kind"] is not None)
+    if kinds:
+        return _kinds(kinds, len(rows))
     if not pairs:
-        return f"The {len(rows)} weakest samples.{label}"
+        return f"The {len(rows)} weakest samples."
     (own, other), number = max(pairs.items(), key=lambda item: item[1])
-    return f"{number} of the {len(rows)} weakest are {_class(own)} read as {_class(other)}.{label}"
+    return f"{number} of the {len(rows)} weakest are {_class(own)} read as {_class(other)}."
+
+
+def _kinds(kinds: Counter[str], total: int) -> str:
+    """Return which kind of weakness is the commonest; a label is doubted, never called wrong."""
+    doubtful = kinds.pop("mislabelled", 0)
+    label = f"{doubtful} may carry a wrong label and should be looked at before training on them"
+    if not kinds:
+        return f"Of the {total} weakest {label}."
+    kind, number = max(kinds.items(), key=lambda item: (item[1], item[0]))
+    most = f"{number} of the {total} weakest are {isolated(kind)}"
+    return f"{most}; {label}." if doubtful else f"{most}."
 
 
 def _class(name: str) -> str:
@@ -204,8 +217,7 @@ def classes(summary: Summary) -> str:
         return "No class has weak samples enough to speak of."
     most = max(rows, key=lambda row: row["weak_share"])
     share = f"{percent(most['weak_share'])} {brackets(most['weak_lower'], most['weak_upper'])}"
-    name = capital(_class(most["name"]))
-    return f"{name} has the largest share of weak samples: {share} of its {count(most['n_scored'])}."
+    return f"The largest share of weak samples is in {_class(most['name'])}: {share} of {count(most['n_scored'])}."
 
 
 def doctor(summary: Summary) -> str:
