@@ -31,25 +31,26 @@ def summarise(records: Records) -> dict[str, Any]:
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
     family_means, unseen, excess, paired, flips, severity, severity_paired, corruption_errors (where a baseline was
-    named), samples, classes; radius_curve and segments where the run noted them; security_curve, noted or from budgets), ``outcome_types``
-    (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``, ``weak_set``, ``missed_bound``,
-    ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run), ``class_names``.
+    named), samples, classes; radius_curve and segments where the run noted them; security_curve, noted or from
+    several budgets), ``outcome_types`` (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``,
+    ``weak_set``, ``missed_bound``, ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run),
+    ``class_names``.
     """
     facts = _provenance(records)
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "title": str(facts["title"] or "Robustness report"),
         "class_names": [str(name) for name in records.class_names],
-        "tables": _plain(_tables(records)),
+        "tables": plain(_tables(records)),
         "outcome_types": outcome_types(records),
-        "score_histogram": _plain(_histogram(records)),
+        "score_histogram": plain(_histogram(records)),
         "scored": None if records.scores is None else len(records.scores),
         "weak_set": _roles(records.weak_set),
-        "missed_bound": _plain(records.notes.get("missed_bound")),
+        "missed_bound": plain(records.notes.get("missed_bound")),
         "finetuning": None if records.finetuning is None else _tuned(records),
         "provenance": facts,
-        "findings": _shortened(_plain([dict(finding) for finding in records.findings])),
-        "checks": _shortened(_plain({name: records.notes.get(name, ()) for name in ("passed", "not_run")})),
+        "findings": shortened(plain([dict(finding) for finding in records.findings])),
+        "checks": shortened(plain({name: records.notes.get(name, ()) for name in ("passed", "not_run")})),
     }
     summary["stance"] = wording.stance(summary)
     summary["headline"] = wording.headline(summary)
@@ -60,7 +61,7 @@ def _provenance(records: Records) -> Row:
     """Return the provenance with every key it may have, so that what is missing is empty and not absent."""
     facts: Row = dict.fromkeys(("title", "command", "started"), "")
     facts |= {name: {} for name in ("arguments", "defaults", "versions", "seeds", "fingerprints", "plan", "stages")}
-    facts |= _shortened(_plain(records.provenance))
+    facts |= shortened(plain(records.provenance))
     nothing = dict.fromkeys(("status", "reason", "seconds", "forwards", "gradients", "samples"))
     stages = {name: nothing | dict(stage) for name, stage in facts["stages"].items()}
     if stages.get("report", {}).get("status") == "running":  # it is being written: this is it
@@ -149,27 +150,27 @@ def _tuned(records: Records) -> Row:
     ends |= {"robust_low": "robust_lower", "robust_high": "robust_upper"}
     facts["curve"] = [{ends.get(name, name): value for name, value in point.items()} for point in facts["curve"]]
     facts["guard_n"], facts["trained_n"] = len(facts.pop("guard_ids")), len(facts.pop("trained_ids"))
-    return dict(_shortened(_plain(facts)))
+    return dict(shortened(plain(facts)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return plain Python values; NaN and infinity, which JSON does not know, are None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _shortened(value: Any) -> Any:
+def shortened(value: Any) -> Any:
     """Return provenance without the path of the home directory, which names a person."""
     if isinstance(value, Mapping):
-        return {key: _shortened(item) for key, item in value.items()}
+        return {key: shortened(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shortened(item) for item in value]
+        return [shortened(item) for item in value]
     home = str(Path.home())
     return value.replace(home + "/", "~/") if isinstance(value, str) and len(home) > 1 else value

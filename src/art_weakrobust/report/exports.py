@@ -1,0 +1,36 @@
+"""The tables of a summary as CSV, one file a table: the figures of the page, for spreadsheets and scripts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_files(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, bytes]:
+    """Return ``NAME.csv`` -> content of every table that has rows.
+
+    Columns are those of any row, in the order of their first appearance; unknown is an empty cell, a list or a mapping
+    JSON. A text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    return {f"{name}.csv": _table(rows).encode() for name, rows in tables.items() if rows}
+
+
+def cell(value: Any) -> Any:
+    """Return a value as a cell of CSV; numbers stay numbers, minus and all."""
+    if isinstance(value, Mapping | list | tuple):
+        value = json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([cell(name) for name in columns])
+    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    return buffer.getvalue()
