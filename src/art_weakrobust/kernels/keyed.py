@@ -79,14 +79,12 @@ def normal(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int, *,
     value, slope = _normal_table(ids.device)
 
     def finish(bits: Tensor, out: Tensor) -> None:
-        sign = bits < 0
+        sign = bits.bitwise_and(-(2**31))
         # (2k + 1) 2^-25 is the tail probability of the 23-bit k: odd numbers below 2^24, all exact in float32
         tail = bits.bitwise_right_shift_(8).bitwise_and_(0x7FFFFF).mul_(2).add_(1).to(torch.float32).view(torch.int32)
-        cell = (tail >> (23 - _CELLS)).sub_(127 << _CELLS)
-        place = tail.bitwise_and_((1 << (23 - _CELLS)) - 1).to(torch.float32)
-        magnitude = slope.index_select(0, cell.flatten()).view_as(out).mul_(place)
-        magnitude.add_(value.index_select(0, cell.flatten()).view_as(out))
-        torch.where(sign, -magnitude, magnitude, out=out)
+        cell = (tail >> (23 - _CELLS)).sub_(127 << _CELLS).flatten()
+        out.copy_(tail.bitwise_and_((1 << (23 - _CELLS)) - 1)).mul_(slope.index_select(0, cell).view_as(out))
+        out.add_(value.index_select(0, cell).view_as(out)).view(torch.int32).bitwise_xor_(sign)
 
     return _fill(ids, index, shape, seed, finish, channels_last=channels_last)
 
