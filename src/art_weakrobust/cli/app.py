@@ -50,7 +50,7 @@ def build() -> typer.Typer:
     command(app, "select", select.select, ("select",))
     command(app, "validate", validate.validate, ("model", "data", "budget", "validate"))
     command(app, "finetune", finetune.finetune, ("model", "data", "budget", "validate", "finetune"))
-    command(app, "report", report.report, ("report",))
+    command(app, "report", report.report, ("report",), own=report.OWN)
     app.command("attacks")(attacks.attacks)
     app.command("corrupt")(corrupt.corrupt)
     app.command("models")(models.models)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ..zoo.ran import Ran
 
 OWN = {
-    "models": "Models, as --model takes them: A,B,C.",
-    "models_file": "TOML with one [[model]] table a model: model, and optionally weights, mean, std, name.",
+    "models": (str, "Models, as --model takes them: A,B,C."),
+    "models_file": (str, "TOML with one [[model]] table a model: model, and optionally weights, mean, std, name."),
 }
-"""Option of this command alone -> its help."""
+"""Option of this command alone -> its type and help."""
 
 _OF_ONE = ("model", "weights", "mean", "std")
 

@@ -29,6 +29,9 @@ _WRITTEN_AS_TEXT = ("radius", "radius_norm", "eps", "eps_l2")
 _COLUMN = 40
 """Characters of a help text that an 80 column terminal surely has room for."""
 
+Own = Mapping[str, tuple[Any, str]]
+"""Options that one command has for itself: name -> type and help."""
+
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
@@ -45,7 +48,7 @@ class Request:
     :param quiet: no progress, no table.
     :param json: print JSON to standard output.
     :param debug: show the traceback of an error.
-    :param own: options of the command alone, as text.
+    :param own: options of the command alone.
     """
 
     given: dict[str, Any]
@@ -56,7 +59,7 @@ class Request:
     quiet: bool = False
     json: bool = False
     debug: bool = False
-    own: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 def command(
@@ -66,11 +69,11 @@ def command(
     stages: tuple[str, ...],
     *,
     out: str = "run",
-    own: Mapping[str, str] = MappingProxyType({}),
+    own: Own = MappingProxyType({}),
 ) -> None:
     """Add a command that takes the options of ``stages`` and the common ones, and hands ``run`` a :class:`Request`.
 
-    :param own: options of this command alone, name -> help; their values are text, and come in ``request.own``.
+    :param own: options of this command alone, name -> type and help; their values come in ``request.own``.
     """
 
     def callback(**values: Any) -> None:
@@ -88,7 +91,7 @@ def command(
     app.command(name)(callback)
 
 
-def _request(values: dict[str, Any], stages: tuple[str, ...], out: str, own: Mapping[str, str]) -> Request:
+def _request(values: dict[str, Any], stages: tuple[str, ...], out: str, own: Own) -> Request:
     config = values.pop("config", None)
     written = {name: value for name, value in values.items() if value is not None}
     table = from_toml(config) if config is not None else {}
@@ -109,11 +112,13 @@ def _request(values: dict[str, Any], stages: tuple[str, ...], out: str, own: Map
     )
 
 
-def _own_parameters(own: Mapping[str, str]) -> list[inspect.Parameter]:
-    return [
-        _parameter(name, typer.Option(None, f"--{flag(name)}", help=text, show_default=False), str)
-        for name, text in own.items()
-    ]
+def _own_parameters(own: Own) -> list[inspect.Parameter]:
+    parameters = []
+    for name, (kind, text) in own.items():
+        parser = _reader(flag(name), kind) if kind in _NUMBERS else None
+        option = typer.Option(None, f"--{flag(name)}", help=text, show_default=False, parser=parser)
+        parameters.append(_parameter(name, option, kind))
+    return parameters
 
 
 def _stage_parameters(stages: tuple[str, ...]) -> list[inspect.Parameter]:

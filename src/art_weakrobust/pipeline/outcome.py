@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..report.summary import summarise
-from ..report.text import comparison_text
+from ..report.text import summary_text
 from ..results import Records, column
 
 
@@ -18,15 +19,19 @@ class Outcome:
     :param out: the run directory.
     :param records: everything that flowed so far.
     :param stages: the stages that the command named.
+    :param told: the summary of these records, where the command has made it already.
+    :param page: where the report was written, if not in the run directory.
     """
 
     out: Path
     records: Records
     stages: tuple[str, ...]
+    told: Mapping[str, Any] | None = None
+    page: Path | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers, as ``summary.json`` holds them."""
-        return summarise(self.records)
+        return summarise(self.records) if self.told is None else dict(self.told)
 
     def text(self) -> str:
         """Return what a person wants to know after the command."""
@@ -34,14 +39,15 @@ class Outcome:
         if self.records.scores is not None and {"score", "select"} & set(self.stages):
             lines.append(self._scored())
         if {"before", "after", "report"} & set(self.stages) and self.records.before is not None:
-            lines.append(comparison_text(self.records))
+            lines.append(summary_text(self.summary()))
         elif self.stages == ("finetune",) and self.records.finetuning is not None:
             lines.append(self._tuned())
         for stage, facts in self.records.provenance.get("stages", {}).items():
             if stage in self.stages and facts.get("status") == "skipped":
                 lines.append(f"{stage}: skipped, {facts.get('reason', '')}")
-        if (self.out / "report.html").exists() and "report" in self.stages:
-            lines.append(f"report: {self.out / 'report.html'}")
+        page = self.page or self.out / "report.html"
+        if page.exists() and "report" in self.stages:
+            lines.append(f"report: {page}")
         return "\n".join(lines)
 
     def _scored(self) -> str:

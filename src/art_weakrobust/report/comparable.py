@@ -8,7 +8,7 @@ from typing import Any
 from ..plugins.reference import Reference, split_list
 from ..results import PerturbationType, Records
 from ..threat import format_eps
-from .typography import isolated, known, setting
+from .typography import known, setting
 
 Row = dict[str, Any]
 _NORMS = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
@@ -67,7 +67,7 @@ def _difference(
         return "the settings of one run are not recorded"
     there, here = (dict(own or {}) for own in settings)
     names = [key for key in dict.fromkeys([*there, *here]) if there.get(key) != here.get(key)]
-    told = ", ".join(f"{key} {isolated(_value(there, key))} there, {isolated(_value(here, key))} here" for key in names)
+    told = ", ".join(f"{key} {_value(there, key)} there, {_value(here, key)} here" for key in names)
     return f"other settings: {told}"
 
 

@@ -11,6 +11,7 @@ from .compare import Side, compared
 from .html import environment, sealed, stylesheet
 from .markdown import escaped, grid
 from .sections import HEADS, SETS, judgement, spoken
+from .sides import two_figures
 from .typography import brackets, change_span, count, known, listing, p_value, percent, points, type_name
 
 Summary = Mapping[str, Any]
@@ -37,6 +38,7 @@ def page(summary: Summary) -> str:
             titles=SETS,
             measures=[_measure(row, summary["names"]) for row in tables["headline"]],
             views=_views(tables["paired"]),
+            figures=two_figures(summary),
             beside=_beside(tables),
             answer=answer(summary),
             differs=_differs(tables["settings"]),
@@ -64,15 +66,12 @@ def comparison_markdown(summary: Summary) -> str:
     """Return the comparison as Markdown, for the comment of a build: verdict, measures, types, what differs."""
     names = {side: escaped(name) for side, name in summary["names"].items()}
     parts = [f"## {names['this']} against {names['other']}", f"**{summary['stance']}.** {escaped(summary['headline'])}"]
-    tables = summary["tables"]
+    tables, figures = summary["tables"], two_figures(summary)
     header = ["Test set", names["other"], names["this"], "difference, pt", "p (Holm)", "verdict"]
     if tables["headline"]:
         parts.append(grid(header, [_line(row) for row in tables["headline"]]))
     for view in _views(tables["paired"]):
-        rows = [
-            [escaped(type_name(r["type"])), count(r["n"]), percent(r["before"]), percent(r["after"]), *_change(r)]
-            for r in view["rows"]
-        ]
+        rows = [[escaped(type_name(r["type"])), count(r["n"]), *figures(r), *_change(r)] for r in view["rows"]]
         parts += [f"<details><summary>{view['title']}: every type</summary>"]
         parts += [grid(["type", "n", *header[1:]], rows), "</details>"]
     parts += [
@@ -133,11 +132,12 @@ def _views(table: Sequence[Row]) -> list[Row]:
     for name, title in SETS.items():
         rows = [row for row in table if row["set"] == name]
         scale = svg.Scale.around(row[end] for row in rows for end in ("lower", "upper", "change"))
-        rows = [row | {"plot": svg.change(row, scale, judgement(row["verdict"]))} for row in rows]
+        rows = [row | {"plot": svg.change(row, scale, judgement(row["verdict"]), name)} for row in rows]
         rows.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
         if rows:
             n = max(row["n"] for row in rows)
-            views.append({"set": name, "title": title, "rows": rows, "n": n, "axis": svg.axis(scale, signed=True)})
+            drawn = {"axis": svg.axis(scale, signed=True), "grid": svg.grid(scale, name)}
+            views.append({"set": name, "title": title, "rows": rows, "n": n, **drawn})
     return views
 
 

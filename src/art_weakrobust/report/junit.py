@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .sections import HEADS
+from .sides import two_figures
 from .typography import brackets, change_span, count, known, p_sign, percent, points, shown, type_name
 from .wording import FLAGS
 
@@ -23,14 +24,22 @@ _PACKAGE = "art_weakrobust"
 
 
 def junit(summary: Summary) -> bytes:
-    """Return one suite for the headline, one a validated set, one for the doctor and one for the stages, as XML."""
+    """Return one suite for the headline, one a validated set, one for the doctor and one for the stages, as XML.
+
+    :param summary: a report's, or that of a comparison, whose other run then is the one before.
+    """
     tables = summary["tables"]
-    suites = {"headline": [_measure(row) for row in tables["headline"]]}
-    for row in tables["paired"] or tables["validation"]:
+    names = summary.get("names", {"other": "before", "this": "after"})
+    figures = two_figures(summary)
+    suites = {"headline": [_measure(row, names) for row in tables["headline"]]}
+    for row in tables["paired"] or tables.get("validation", ()):
         if row["family"] != "clean":
-            suites.setdefault(row["set"], []).append(_paired(row) if tables["paired"] else _judged(row))
-    suites["doctor"] = [_finding(finding) for finding in summary["findings"]]
-    suites["stages"] = [_stage(name, facts) for name, facts in summary["provenance"]["stages"].items()]
+            suites.setdefault(row["set"], []).append(
+                _paired(row, names, figures(row)) if tables["paired"] else _judged(row)
+            )
+    suites["doctor"] = [_finding(finding) for finding in summary.get("findings", ())]
+    stages = summary.get("provenance", {}).get("stages", {})
+    suites["stages"] = [_stage(name, facts) for name, facts in stages.items()]
     root = ET.Element("testsuites", name=_text(summary["title"]))
     cases = [case for suite in suites.values() for case in suite]
     root.attrib |= _counts(cases)
@@ -58,7 +67,7 @@ def _counts(cases: Iterable[Case]) -> dict[str, str]:
     return {"tests": str(len(outcomes))} | {key: str(outcomes.count(outcome)) for key, outcome in named.items()}
 
 
-def _measure(row: Row) -> Case:
+def _measure(row: Row, names: Row) -> Case:
     name = HEADS[row["metric"]]
     if not known(row["before"]):
         return name, "skipped", f"not run; {FLAGS[row['metric']]} runs it", ""
@@ -66,16 +75,23 @@ def _measure(row: Row) -> Case:
     if not known(row["after"]):
         return name, "passed", "", f"{before}, n = {count(row['n'])}"
     after = f"{percent(row['after'])} {brackets(row['after_lower'], row['after_upper'])}"
+    sides = f"{names['other']} {before}, {names['this']} {after}"
+    if not known(row["change"]):
+        return name, "skipped", "not tested: the two have no test images in common", sides
     change = _change({**row, "lower": row["change_lower"], "upper": row["change_upper"]})
-    return (name, *_outcome(row["verdict"], change), f"{before} before, {after} after; {change}")
+    return (name, *_outcome(row["verdict"], change), f"{sides}; {change}")
 
 
-def _paired(row: Row) -> Case:
+def _paired(row: Row, names: Row, figures: tuple[str, str]) -> Case:
     name = type_name(row["type"]) + (" (trained)" if row["trained"] else "")
     if not known(row["before"]):
-        return name, "skipped", "no image has a verdict before and after", ""
+        return name, "skipped", "no image has a verdict on both sides", ""
     change = _change(row)
-    return (name, *_outcome(row["verdict"], change), f"{percent(row['before'])} before; {change}")
+    return (
+        name,
+        *_outcome(row["verdict"], change),
+        f"{names['other']} {figures[0]}, {names['this']} {figures[1]}; {change}",
+    )
 
 
 def _judged(row: Row) -> Case:
