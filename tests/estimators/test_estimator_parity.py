@@ -174,6 +174,25 @@ def test_recurrent_networks() -> None:
     same(stock.class_gradient(x, Y), fast.class_gradient(x, Y))
 
 
+class TwiceThrough(nn.Module):
+    """A network whose forward passes through one child twice, as most write their activation functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu, self.last = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(4, CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.relu(self.relu(self.first(x)).mean((2, 3)) - 0.1))
+
+
+@pytest.mark.parametrize("batch_size", [4, 128])
+def test_activations_of_a_child_that_is_called_twice_are_those_of_its_last_call(batch_size: int) -> None:
+    stock, fast = (build(kind, TwiceThrough()) for kind in (PyTorchClassifier, FastPyTorchClassifier))
+    fast.model.load_state_dict(stock.model.state_dict())
+
+    same(stock.get_activations(X, "relu", batch_size), fast.get_activations(X, "relu", batch_size))
+
+
 def test_the_gradient_between_activations() -> None:
     stock, fast = both(small_cnn(SHAPE, CLASSES))
     arguments = (lambda difference, p: torch.norm(difference, p=p), X, X[::-1].copy(), "3")

@@ -186,20 +186,26 @@ class ForwardPasses(PyTorchClassifier):
         if isinstance(layer, str) and layer not in self._layer_names:
             raise ValueError(f"Layer name {layer} not supported; the layers are {', '.join(self._layer_names)}")
         module = self.model.get_submodule(layer if isinstance(layer, str) else self._layer_names[layer])
-        outputs: list[Tensor] = []
-        hook = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+        last: list[Any] = []
+
+        def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            last[:] = [output]  # of the last call, as in ART: a forward may pass through one child several times
+
+        hook = module.register_forward_hook(keep)
         set_mode(self._model, False)
         try:
             if framework:
                 images = x if isinstance(x, Tensor) else float32_tensor(x, self._device)
                 self._logits(self._preprocessed(images.to(self._device)))
-                return outputs[-1]
+                return last[0]  # type: ignore[no-any-return]
+            parts = []
             with torch.no_grad():
                 for start in range(0, len(x), batch_size):
                     self._logits_of_slice(x[start : start + batch_size])
+                    parts.append(last[0].cpu().numpy())
         finally:
             hook.remove()
-        return np.concatenate([output.cpu().numpy() for output in outputs])
+        return np.concatenate(parts)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but ART's file names: weights travel in the pickle, no file is left behind."""

@@ -126,6 +126,8 @@ class FastPyTorchClassifier(TensorPasses):
         :raises ValueError: where the loss does not depend on the input.
         """
         self._set_gradient_mode(training_mode)
+        if self._labels_known is None or not self._labels_known.are(y):
+            self._search.doubt()  # but for the further steps on one batch, which PGD takes with the same tensor
         network = self._network(training_mode)
         whole = training_mode or share_of_part(self._loss, 1, 1) is None
         parts = self._parts(len(x), whole)
@@ -161,6 +163,7 @@ class FastPyTorchClassifier(TensorPasses):
         ):
             raise ValueError(f"Label {label} is out of range.")
         self._set_gradient_mode(training_mode)
+        self._search.doubt()
         network, gradients = self._network(training_mode), []
         for part in self._parts(len(x), training_mode):
             with differentiating(network):
