@@ -13,7 +13,7 @@ import pytest
 
 from art_weakrobust.errors import ModelError
 from art_weakrobust.models import registry
-from art_weakrobust.models.registry import CLASSES, entries, entry, parse
+from art_weakrobust.models.registry import CLASSES, entries, entry, parse, published_figures
 
 ALL = entries()
 
@@ -101,6 +101,11 @@ def test_what_a_caller_has_to_know_comes_with_the_name():
     info = parse("cifar100/Linf/Rice2020Overfitting").info
     assert (info.nb_classes, info.input_shape, info.resize, info.crop) == (100, (3, 32, 32), None, None)
     assert all(e.info.nb_classes == CLASSES[e.dataset] for e in ALL)
+
+
+def test_figures_are_told_as_fractions_and_of_other_models_nothing():
+    assert published_figures("robustbench:cifar10/Linf/Wong2020Fast") == {"clean": 0.8334, "robust": 0.4321}
+    assert published_figures("python:nets:resnet") == published_figures("robustbench:cifar10/Linf/Nobody") == {}
 
 
 def test_three_d_corruptions_share_the_models_of_the_common_ones():

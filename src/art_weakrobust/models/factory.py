@@ -112,7 +112,7 @@ def _made(factory: Any, argument: str) -> Any:
         raise
     except BaseException as error:  # as at import: the user's own code failed, and the cause is shown
         raise ModelError(f"model 'python:{argument}' failed: {_line(error)}") from error
-    if not callable(made):
+    if not callable(made) or isinstance(made, type):
         raise ModelError(
             f"model 'python:{argument}' returned a {type(made).__name__}, expected an nn.Module (or, for --estimator "
             "black-box, a callable)"

@@ -117,6 +117,16 @@ def parse(argument: str) -> Entry:
     return entry(*parts)
 
 
+def published_figures(model: str) -> dict[str, float]:
+    """Return ``clean`` and ``robust`` accuracy in [0, 1] as RobustBench publishes them; of other models nothing.
+
+    :param model: as ``--model`` takes it.
+    """
+    known = next((e for e in _zoo() if model == f"robustbench:{e.argument}"), None)
+    figures = {} if known is None else {"clean": known.clean, "robust": known.robust}
+    return {name: round(value / 100, 4) for name, value in figures.items() if value is not None}
+
+
 def _threat(threat: str) -> str:
     name = threat.removesuffix("_3d")
     if name not in THREATS:

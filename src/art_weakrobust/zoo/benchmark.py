@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..models.registry import published_figures
 from ..pipeline.progress import Progress
 from ..pipeline.provenance import versions
 from ..pipeline.run import execute
@@ -74,13 +75,14 @@ def publish(
 ) -> dict[str, Any]:
     """Write ``benchmark.html``, ``.json``, ``.csv``, ``.md`` and ``weak_core.parquet``, and return the summary.
 
-    :param published: name -> clean and robust accuracy in [0, 1], as the models' authors publish them.
+    :param published: name -> clean and robust accuracy in [0, 1], as the models' authors publish them; RobustBench's
+        are known.
     """
     summary = {
         "schema": SCHEMA,
         "title": title,
         "command": command,
-        "rows": rows(ran, published),
+        "rows": rows(ran, {**_known(ran), **(published or {})}),
         "agreement": agreement(ran),
         "shared": shared(ran),
         "rankings": rankings(ran),
@@ -90,3 +92,9 @@ def publish(
         atomic_write(out / name, content)
     atomic_write(out / "weak_core.parquet", to_parquet(core(ran)))
     return summary
+
+
+def _known(ran: Sequence[Ran]) -> dict[str, dict[str, float]]:
+    """Return what RobustBench publishes of those models that are of its zoo."""
+    models = ((one.entry.name, str(one.entry.options["model"])) for one in ran)
+    return {name: figures for name, model in models if (figures := published_figures(model))}
