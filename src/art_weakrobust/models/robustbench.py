@@ -184,6 +184,7 @@ def _staged(wanted: Entry, files: Sequence[Path], model_dir: str | Path, allow_u
     contents = [torch_content(file, allow_unsafe=allow_unsafe) for file in files]
     places = [remote.path for remote in wanted.files(model_dir)]
     if list(files) == places and not allow_unsafe:
+        del contents  # they were read to be checked: robustbench reads them again
         yield Path(model_dir).expanduser()
         return
     with tempfile.TemporaryDirectory(prefix="art-weakrobust-") as name:
