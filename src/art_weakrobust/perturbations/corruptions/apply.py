@@ -19,10 +19,7 @@ def check_pixels(x: Tensor, ids: Tensor, where: str) -> None:
 
     :raises DataError: for another shape or type, and for a pixel that is not finite or out of range.
     """
-    if x.ndim != 4 or not x.is_floating_point():
-        raise DataError(f"{where}: images are {x.dtype} of shape {tuple(x.shape)}, expected floats (n, c, h, w)")
-    if len(x) != len(ids):
-        raise DataError(f"{where}: {len(ids)} ids for {len(x)} images; every image needs one")
+    check_batch(x, ids, where)
     if not x.numel():
         return
     low, high = torch.aminmax(x)
@@ -35,6 +32,17 @@ def check_pixels(x: Tensor, ids: Tensor, where: str) -> None:
         f"{where}: sample {int(ids[row])} holds the pixel {value:.4g}, expected [0, 1]; corrupt images before they are "
         "normalised, divide bytes by 255, and mend or remove what is not finite"
     )
+
+
+def check_batch(x: Tensor, ids: Tensor, where: str) -> None:
+    """Refuse what is no batch of images with their ids; pixels are not looked at.
+
+    :raises DataError: for another shape, type or number of ids.
+    """
+    if x.ndim != 4 or not x.is_floating_point():
+        raise DataError(f"{where}: images are {x.dtype} of shape {tuple(x.shape)}, expected floats (n, c, h, w)")
+    if len(x) != len(ids):
+        raise DataError(f"{where}: {len(ids)} ids for {len(x)} images; every image needs one")
 
 
 def corrupted(

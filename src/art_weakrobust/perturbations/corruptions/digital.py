@@ -7,16 +7,20 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from .apply import check_pixels
 from .constants import constants
-from .entry import corruption
+from .entry import in_threads_corruption
+from .in_threads import eight_bits, in_threads
 from .levels import to_levels
 
+_LARGE = 64 * 64  # pixels of a plane
 _BITS = 22  # Pillow's fixed point: 32 bits less 8 of the pixel less 2 of room
 
 
-@corruption
+@in_threads_corruption
 def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images made small and large again with Pillow's box filter, bit for bit as Pillow does it.
 
@@ -28,12 +32,39 @@ def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     :raises UsageError: for another severity.
     """
     (ratio,) = constants("pixelate", x.shape, severity)
+    if x.device.type == "cpu" and x.shape[2] * x.shape[3] >= _LARGE:
+        return in_threads(x, _Pixelated(*(int(side * ratio) for side in x.shape[2:])))
+    check_pixels(x, ids, "pixelate")
     levels = to_levels(x, torch.uint8)
     for dim in (3, 2):  # Pillow rounds to levels after the first
         levels = _shrunk(levels, dim, int(levels.shape[dim] * ratio))
     for dim in (3, 2):
         levels = levels.index_select(dim, _nearest(levels.shape[dim], x.shape[dim], x.device))
     return levels.to(x.dtype).div_(255)
+
+
+class _Pixelated:
+    """The same by Pillow itself: its filter works along rows, of all images of a part at once.
+
+    :param height: of the small image; ``width`` likewise.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+
+    def __call__(self, images: np.ndarray, out: np.ndarray) -> None:
+        """Fill ``out`` with ``images`` (k, c, h, w) made small and large again."""
+        small = _by_pillow(_by_pillow(eight_bits(images), self.width).swapaxes(2, 3), self.height).swapaxes(2, 3)
+        rows = _nearest(self.height, out.shape[2], torch.device("cpu")).numpy()
+        columns = _nearest(self.width, out.shape[3], torch.device("cpu")).numpy()
+        wide = np.divide(small, np.float32(255)).take(columns, axis=3)
+        wide.take(rows, axis=2, out=out, mode="clip")
+
+
+def _by_pillow(levels: np.ndarray, width: int) -> np.ndarray:
+    """Return uint8 levels (k, c, h, w) with rows of another width, by the box filter."""
+    strip = Image.fromarray(np.ascontiguousarray(levels).reshape(-1, levels.shape[3]))
+    return np.asarray(strip.resize((width, strip.height), Image.Resampling.BOX)).reshape(*levels.shape[:3], width)
 
 
 def _shrunk(levels: Tensor, dim: int, size: int) -> Tensor:

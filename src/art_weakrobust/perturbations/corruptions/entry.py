@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from .apply import check_pixels
+from .apply import check_batch, check_pixels
+from .in_threads import OutOfRangeError
 
 _Corruption = Callable[[Tensor, Tensor, int, int], Tensor]
 
@@ -23,5 +24,23 @@ def corruption(kernel: _Corruption) -> _Corruption:
     def checked(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
         check_pixels(x, ids, kernel.__name__)
         return kernel(x, ids, severity, seed)
+
+    return checked
+
+
+def in_threads_corruption(kernel: _Corruption) -> _Corruption:
+    """Return the same of a kernel that looks at the pixels itself, as :func:`.in_threads.in_threads` does.
+
+    A pass of torch's before it would leave torch's threads waiting on the cores that the kernel's own threads want.
+    """
+
+    @functools.wraps(kernel)
+    def checked(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
+        check_batch(x, ids, kernel.__name__)
+        try:
+            return kernel(x, ids, severity, seed)
+        except OutOfRangeError:
+            check_pixels(x, ids, kernel.__name__)
+            raise
 
     return checked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
@@ -12,13 +11,11 @@ from torch import Tensor
 from torchvision import io
 
 from .constants import constants
-from .entry import corruption
-from .levels import to_levels
-
-_SHARE = 1 << 17  # pixels that are worth a thread
+from .entry import in_threads_corruption
+from .in_threads import eight_bits, in_threads
 
 
-@corruption
+@in_threads_corruption
 def jpeg_compression(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images written as JPEG and read again, chroma halved (4:2:0), as libjpeg does it for Pillow too.
 
@@ -34,39 +31,26 @@ def jpeg_compression(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor
     """
     quality = round(constants("jpeg_compression", x.shape, severity)[0])
     images = x if x.shape[1] == 3 else x.flatten(0, 1).unsqueeze(1)
-    images = to_levels(images, torch.uint8).to("cpu").permute(0, 2, 3, 1).contiguous()
-    threads = max(1, min(torch.get_num_threads(), images.numel() // _SHARE))
-    if threads == 1:
-        coded = _coded(images, quality)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            coded = torch.cat(list(pool.map(lambda part: _coded(part, quality), images.chunk(threads))))
-    return (
-        coded.to(x.device)
-        .permute(0, 3, 1, 2)
-        .to(x.dtype, memory_format=torch.contiguous_format)
-        .view(x.shape)
-        .div_(255)
-    )
-
-
-def _coded(images: Tensor, quality: int) -> Tensor:
-    """Return uint8 (n, h, w, 1 or 3) through the codec, image by image: a file is no batch."""
     codec = by_torchvision if hasattr(io, "decode_jpeg") else by_pillow
-    coded = torch.empty_like(images)
-    for image, out in zip(images, coded, strict=True):
-        out.copy_(codec(image, quality))
-    return coded
+
+    def coded(images: np.ndarray, out: np.ndarray) -> None:
+        levels = np.ascontiguousarray(eight_bits(images).transpose(0, 2, 3, 1))
+        for image in levels:
+            image[...] = codec(image, quality)
+        np.divide(levels.transpose(0, 3, 1, 2), np.float32(255), out=out)
+
+    return in_threads(images, coded).view(x.shape)
 
 
-def by_torchvision(image: Tensor, quality: int) -> Tensor:
+def by_torchvision(image: np.ndarray, quality: int) -> np.ndarray:
     """Return uint8 (h, w, 1 or 3) through torchvision's codec, in whose memory channels come last too."""
-    decoded: Tensor = io.decode_jpeg(io.encode_jpeg(image.permute(2, 0, 1), quality=quality))
-    return decoded.permute(1, 2, 0)
+    written = io.encode_jpeg(torch.from_numpy(image).permute(2, 0, 1), quality=quality)
+    decoded: np.ndarray = io.decode_jpeg(written).permute(1, 2, 0).numpy()
+    return decoded
 
 
-def by_pillow(image: Tensor, quality: int) -> Tensor:
+def by_pillow(image: np.ndarray, quality: int) -> np.ndarray:
     """Return the same, at two or three times the cost: for torchvision without a codec, as 0.29 announced."""
     file = BytesIO()
-    Image.fromarray(image.squeeze(2).numpy()).save(file, "JPEG", quality=quality)
-    return torch.from_numpy(np.array(Image.open(file))).view(image.shape)
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).reshape(image.shape)
