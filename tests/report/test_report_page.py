@@ -129,8 +129,21 @@ def test_the_page_holds_the_summary_as_it_is(html: str, summary: dict[str, Any])
     tables = {
         name: [dict(zip(t["columns"], row, strict=True)) for row in t["rows"]] for name, t in data["tables"].items()
     }
-    assert data | {"tables": tables} == summary
+    assert tables["paired"][0].keys() == summary["tables"]["paired"][0].keys()
+    for name, rows in summary["tables"].items():
+        assert tables[name] == [five_digits(row) for row in rows]
+    assert {key: value for key, value in data.items() if key != "tables"} == five_digits(
+        {key: value for key, value in summary.items() if key != "tables"}
+    )
     assert not set("<>&") & set(text)
+
+
+def five_digits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: five_digits(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [five_digits(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def test_headline_figures_are_those_of_the_summary(page: Page, summary: dict[str, Any]) -> None:

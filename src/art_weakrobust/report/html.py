@@ -79,7 +79,7 @@ def compact_html(records: Records) -> str:
 
 def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
     """Return the sheets of the weakest samples; None where there are none, or they are no images of one shape."""
-    if records.samples is None or not records.samples.num_rows:
+    if records.samples is None or not records.samples.num_rows or number < 1:
         return None
     rows = records.samples.sort_by("rank").slice(0, number).to_pylist()
     shape = rows[0]["shape"]
@@ -132,10 +132,19 @@ def embedded(summary: Mapping[str, Any]) -> str:
     """Return the summary as JSON that may stand in a page, each table as its columns and rows.
 
     ``<``, ``>``, ``&`` and everything beyond ASCII, line separators among it, are escaped: nothing ends the element.
+    Numbers have five digits, more than any of them means; ``summary.json`` has them all.
     """
     tables = {name: _columns(rows) for name, rows in summary["tables"].items()}
-    text = json.dumps({**summary, "tables": tables}, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_rounded({**summary, "tables": tables}), allow_nan=False, separators=(",", ":"))
     return text.translate({ord(char): f"\\u{ord(char):04x}" for char in "<>&"})
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

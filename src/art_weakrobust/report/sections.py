@@ -155,7 +155,7 @@ def changed(summary: Summary) -> list[Row]:
         rows = [
             {
                 **row,
-                "plot": svg.change(row, scale, judgement(row["verdict"])),
+                "plot": svg.change(row, scale, judgement(row["verdict"]), name),
                 "sides": [sides.get((row["type"], name, phase), {}) for phase in ("before", "after")],
             }
             for row in mine
@@ -166,7 +166,10 @@ def changed(summary: Summary) -> list[Row]:
             kept, folded = fold(rows, {"worse", "see headline"}) if len(rows) > MANY_TYPES + 1 else (rows, [])
             view = {"key": key, "set": name, "title": SETS[name], "rows": kept, "folded": folded, "n": n}
             view |= {"flips": _flips(summary, name, rows)}
-            views.append(view | {"axis": svg.axis(scale, signed=True), "split": any(map(split, rows))})
+            views.append(
+                view
+                | {"axis": svg.axis(scale, signed=True), "grid": svg.grid(scale, name), "split": any(map(split, rows))}
+            )
     return views
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -15,10 +14,9 @@ ROW, PAIR_ROW, MEASURE = 33, 26, 30
 _SYMBOLS = {"held_out": "m-weak", "control": "m-control", "test": "m-test"}
 _LANES = {"held_out": 16.5, "control": 6.5, "test": 26.5}
 
-DEFINITIONS = Markup(
-    '<svg width="0" height="0" class="defs" aria-hidden="true"><defs>'
+_MARKS = (
     '<path id="m-weak" d="M0 -5.5L5.5 0L0 5.5L-5.5 0Z"/><circle id="m-control" r="3.6"/>'
-    '<rect id="m-test" x="-3.4" y="-3.4" width="6.8" height="6.8"/><circle id="m-dot" r="4.2"/></defs></svg>'
+    '<rect id="m-test" x="-3.4" y="-3.4" width="6.8" height="6.8"/><circle id="m-dot" r="4.2"/>'
 )
 
 
@@ -57,6 +55,24 @@ class Scale:
 SHARES = Scale(0.0, 1.0, 0.25)
 
 
+def grid(scale: Scale, name: str) -> Markup:
+    """Return the grid lines of a scale, zero stronger where it is within, once for all rows that use ``grid-NAME``."""
+    inner = {t for t in scale.ticks if abs(t) < 1e-9 and scale.low < t}
+    lines = (
+        f'<line class="{"zeroline" if t in inner else "gl"}" x1="{scale.x(t)}" x2="{scale.x(t)}" y1="0" y2="100%"/>'
+        for t in scale.ticks
+    )
+    return _defined(f'<g id="grid-{name}">{"".join(lines)}</g>')
+
+
+def _defined(body: str) -> Markup:
+    return Markup(f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{body}</defs></svg>')
+
+
+DEFINITIONS = _defined(_MARKS) + grid(SHARES, "shares")
+_SHARES_GRID = '<use href="#grid-shares"/>'
+
+
 def axis(scale: Scale = SHARES, *, signed: bool = False, unit: str = "\u202f%") -> Markup:
     """Return the axis above a column of plots."""
     texts = []
@@ -67,11 +83,6 @@ def axis(scale: Scale = SHARES, *, signed: bool = False, unit: str = "\u202f%") 
         anchor = ' text-anchor="end" dx="6"' if last and not signed else ' text-anchor="middle"'
         texts.append(f'<text x="{scale.x(tick)}" y="11"{anchor}>{label}</text>')
     return Markup(f'<svg class="plot axis" width="100%" height="16" aria-hidden="true">{"".join(texts)}</svg>')
-
-
-def _grid(scale: Scale, height: int) -> str:
-    lines = (f'<line class="gl" x1="{scale.x(t)}" x2="{scale.x(t)}" y1="0" y2="{height}"/>' for t in scale.ticks)
-    return "".join(lines)
 
 
 def _interval(scale: Scale, lower: Any, upper: Any, y: float, classes: str) -> str:
@@ -96,7 +107,7 @@ def sets(rows: dict[str, dict[str, Any]], phase: str, mean: Any, label: str) -> 
     :param phase: ``before`` is drawn hollow, ``after`` solid.
     :param mean: the family's mean on the weak half, or None.
     """
-    body = [_grid(SHARES, ROW)]
+    body = [_SHARES_GRID]
     if known(mean):
         body.append(f'<line class="mean" x1="{SHARES.x(mean)}" x2="{SHARES.x(mean)}" y1="0" y2="{ROW}"/>')
     for name in ("test", "control", "held_out"):
@@ -110,7 +121,7 @@ def sets(rows: dict[str, dict[str, Any]], phase: str, mean: Any, label: str) -> 
 def one(value: Any, lower: Any, upper: Any, weak: bool) -> Markup:
     """Return one accuracy and its interval: a diamond for weak samples, a square for test images; judged by nobody."""
     classes = "held_out after neither" if weak else "test after neither"
-    body = _grid(SHARES, PAIR_ROW) + _interval(SHARES, lower, upper, PAIR_ROW / 2, classes)
+    body = _SHARES_GRID + _interval(SHARES, lower, upper, PAIR_ROW / 2, classes)
     return _figure(
         body + _mark(SHARES, _SYMBOLS["held_out" if weak else "test"], value, PAIR_ROW / 2, classes), PAIR_ROW, None
     )
@@ -119,7 +130,7 @@ def one(value: Any, lower: Any, upper: Any, weak: bool) -> Markup:
 def measure(row: dict[str, Any], judgement: str, label: str) -> Markup:
     """Return a headline measure: hollow before, solid after, a line between the two."""
     before, after = row.get("before"), row.get("after")
-    body = [_grid(SHARES, MEASURE)]
+    body = [_SHARES_GRID]
     both = known(before) and known(after)
     high = 10.0 if both else 15.0
     if both:
@@ -132,11 +143,13 @@ def measure(row: dict[str, Any], judgement: str, label: str) -> Markup:
     return _figure("".join(body), MEASURE, label)
 
 
-def change(row: dict[str, Any], scale: Scale, judgement: str) -> Markup:
-    """Return one type's paired change as a dot and its interval beside a line at zero."""
+def change(row: dict[str, Any], scale: Scale, judgement: str, name: str) -> Markup:
+    """Return one type's paired change as a dot and its interval on the grid of its scale.
+
+    :param name: of the scale's :func:`grid`.
+    """
     y = PAIR_ROW / 2
-    zero = f'<line class="zeroline" x1="{scale.x(0)}" x2="{scale.x(0)}" y1="0" y2="{PAIR_ROW}"/>'
-    body = _grid(scale, PAIR_ROW) + zero + _interval(scale, row["lower"], row["upper"], y, f"after {judgement}")
+    body = f'<use href="#grid-{name}"/>' + _interval(scale, row["lower"], row["upper"], y, f"after {judgement}")
     return _figure(body + _mark(scale, "m-dot", row["change"], y, f"after {judgement}"), PAIR_ROW, None)
 
 
@@ -184,9 +197,8 @@ def curve(
     """
     drawn = [point for point in points if known(point[1])]
     body = []
-    for (x0, v0, *_), (x1, v1, *_) in pairwise(drawn):
-        ends = f'x1="{scale.x(x0)}" y1="{_y(v0, height)}" x2="{scale.x(x1)}" y2="{_y(v1, height)}"'
-        body.append(f'<line class="cv {phase}" {ends}/>')
+    if len(drawn) > 1:
+        body.append(_stretched(f'<path class="cv {phase}" d="M{_path(scale, drawn, height)}"/>', height))
     for x, value, lower, upper in () if bare else drawn:
         if known(lower) and known(upper) and lower != upper:
             place = f'x1="{scale.x(x)}" x2="{scale.x(x)}" y1="{_y(lower, height)}" y2="{_y(upper, height)}"'
@@ -197,13 +209,21 @@ def curve(
 
 def band(points: Sequence[tuple[float, Any, Any, Any]], scale: Scale, phase: str, height: int) -> Markup:
     """Return the intervals of a curve as one area, in a nested picture that stretches with the width."""
-    drawn = [(float(scale.x(x)[:-1]), low, high) for x, _, low, high in points if known(low) and known(high)]
+    drawn = [(x, low, high) for x, _, low, high in points if known(low) and known(high)]
     if len(drawn) < 2:
         return Markup("")
-    edge = [f"{x:.2f} {_y(high, height)}" for x, _, high in drawn]
-    edge += [f"{x:.2f} {_y(low, height)}" for x, low, _ in reversed(drawn)]
-    frame = f'width="100%" height="{height}" viewBox="0 0 100 {height}" preserveAspectRatio="none"'
-    return Markup(f'<svg x="0" y="0" {frame}><path class="band {phase}" d="M{"L".join(edge)}Z"/></svg>')
+    above = _path(scale, [(x, high) for x, _, high in drawn], height)
+    below = _path(scale, [(x, low) for x, low, _ in reversed(drawn)], height)
+    return Markup(_stretched(f'<path class="band {phase}" d="M{above}L{below}Z"/>', height))
+
+
+def _path(scale: Scale, points: Iterable[Sequence[Any]], height: int) -> str:
+    return "L".join(f"{float(scale.x(x)[:-1]):g} {_y(value, height):g}" for x, value, *_ in points)
+
+
+def _stretched(body: str, height: int) -> str:
+    """Return a picture within a picture that is as wide as it: 100 units across, pixels down."""
+    return f'<svg width="100%" height="{height}" viewBox="0 0 100 {height}" preserveAspectRatio="none">{body}</svg>'
 
 
 def _y(value: float, height: int) -> float:
