@@ -266,7 +266,7 @@ def test_an_interrupted_command_says_how_to_go_on(cli, copied, monkeypatch):
 def test_plugins_shows_one_thing_with_its_options_and_facts(cli):
     shown = cli("plugins", "pgd", "--no-plugins")
     assert shown.status == 0
-    assert "attack pgd: options = norm, eps, eps_step, max_iter" in " ".join(shown.out.split())
+    assert "attack pgd: options = norm, eps_step, decay, max_iter" in " ".join(shown.out.split())
     assert "source = https://arxiv.org/abs/1706.06083" in shown.out
 
 

@@ -144,7 +144,7 @@ NAMES = {
 }
 USAGE = {
     "--attacks pgd@3": "'pgd@3': norm '3' is not known; use 1, 2 or inf",
-    "--attacks bim@2": "'bim@2': BIM is Linf alone",
+    "--attacks bim@2": "'bim@2': bim is Linf alone",
     "--attacks pgd@1": "'pgd@1' has no budget: write pgd@1:eps=NUMBER",
     "--attacks pgd:max_itr=3": "no option 'max_itr', did you mean 'max_iter'",
     "--attacks pgd:max_iter=2.5": "max_iter=2.5 of an attack has to be a whole number",

@@ -39,7 +39,7 @@ def times(folder):
         (["run", "--seed", "1"], "score", "seed: 0 there, 1 now"),
         (["run", "--radius", "0.2"], "score", "radius: 0.3 there, 0.2 now"),
         (["select", "--fraction", "0.5"], "select", "fraction: 0.1 there, 0.5 now"),
-        (["validate", "--attacks", "fgm"], "before", 'attacks: ["pgd:max_iter=3"] there, ["fgm"] now'),
+        (["run", "--attacks", "fgm"], "before", 'attacks: ["pgd:max_iter=3"] there, ["fgm"] now'),
         (["validate", "--eps", "8/255"], "before", "eps: 0.1 there, 0.03"),
         (["finetune", "--nb-epochs", "2"], "finetune", "nb_epochs: 1 there, 2 now"),
     ],
