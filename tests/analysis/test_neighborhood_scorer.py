@@ -41,6 +41,17 @@ def test_margin_and_first_order_distance_of_a_linear_classifier_are_exact(build)
         assert np.allclose(scores["first_order_distance"][1:], pixels[1:] - 0.5, atol=1e-6)
 
 
+def test_without_first_order_distances_nothing_is_differentiated_and_nothing_else_differs(build, trained, digit_data):
+    with_them = build.score_with(neighborhood(RADIUS, neighbors=4), trained, digit_data).to_pandas()
+    before = trained.gradients
+    without = build.score_with(neighborhood(RADIUS, neighbors=4, first_order=False), trained, digit_data).to_pandas()
+    assert trained.gradients == before
+    assert without["first_order_distance"].isna().all()
+    columns = ["status", "score", "flips", "neighbor_margin", "worst_neighbor"]
+    assert without[columns].equals(with_them[columns])
+    assert np.allclose(without["margin"], with_them["margin"], atol=1e-5)
+
+
 @pytest.mark.parametrize("norm", [math.inf, 2.0])
 def test_first_order_distance_is_the_distance_to_the_nearest_boundary(build, noise_data, norm):
     """Of several classes the one with the best other logit decides, as the margin does."""

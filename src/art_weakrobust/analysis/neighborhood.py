@@ -46,6 +46,7 @@ def neighborhood(
     batch_size: int = BATCH_SIZE,
     neighbor_source: Any = UNIFORM,
     precision: str | None = None,
+    first_order: bool = True,
     plugins: Manager | Iterable[Any] | None = None,
 ) -> ChunkScorer:
     """Return the scorer ``neighborhood``: the mean misprediction score over random neighbors; higher is weaker.
@@ -62,6 +63,8 @@ def neighborhood(
     :param precision: ``"float32"``; ``"bfloat16"``, the same scores from fewer float32 passes (see
         :mod:`.neighborhood_precision`); ``"auto"``: the second where the device computes it natively; None for that of
         the estimator's plan.
+    :param first_order: measure ``first_order_distance`` as well, where there are gradients: a backward pass a sample,
+        which costs about as much as one and a half of its neighbors.
     :param plugins: modules or objects with hooks that know the corruption, or a manager.
     :raises UsageError: for a value outside its range.
     :raises ModelError: for a precision that is not known.
@@ -81,6 +84,7 @@ def neighborhood(
         include_misclassified=include_misclassified,
         batch_size=batch_size,
         precision=precision,
+        first_order=first_order,
     )
     return ChunkScorer(NAME, lambda _estimator: function, screening_facts)
 
@@ -99,6 +103,7 @@ class Neighborhood:
     include_misclassified: bool
     batch_size: int
     precision: str | None = None
+    first_order: bool = True
 
     def __post_init__(self) -> None:
         for name in ("neighbors", "batch_size"):
@@ -117,7 +122,12 @@ class Neighborhood:
     @property
     def clean(self) -> CleanRows:
         """The chunk function of the samples themselves; those of status ``ok`` have neighbors to be asked about."""
-        return CleanRows(norm=self.norm, include_misclassified=self.include_misclassified, batch_size=self.batch_size)
+        return CleanRows(
+            norm=self.norm,
+            include_misclassified=self.include_misclassified,
+            batch_size=self.batch_size,
+            first_order=self.first_order,
+        )
 
     def around(self, first: int = 0, last: int | None = None, *, exact_margin: bool = True) -> NeighborRows:
         """Return the chunk function of the neighbors ``[first, last)``, all by default."""

@@ -28,6 +28,7 @@ class CleanRows:
     Samples whose status is ``ok`` are to be asked about their neighbors.
 
     :param norm: in which ``first_order_distance`` is measured.
+    :param first_order: False leaves it null, and spares the gradient.
     :param include_misclassified: let samples that are wrong count as ``ok``, too.
     :param batch_size: images a pass; one forwards gives logits and, backwards, the gradient.
     """
@@ -35,6 +36,7 @@ class CleanRows:
     norm: float = math.inf
     include_misclassified: bool = False
     batch_size: int
+    first_order: bool = True
 
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:
         """Return the rows."""
@@ -76,7 +78,7 @@ class CleanRows:
             check_labels(logits, samples.y, samples.ids)
             return margin(logits, labels)
 
-        logits, gradient = asked.logits_and_gradient(x, y, gap)
+        logits, gradient = asked.logits_and_gradient(x, y, gap) if self.first_order else (asked.logits(x), None)
         slope = torch.full((len(x),), torch.nan) if gradient is None else dual_norm(gradient, self.norm)
         prediction = torch.where(logits.isfinite().all(1), logits.argmax(1), -1)
         parts = (gap(logits, y), slope, prediction, is_decision(logits))

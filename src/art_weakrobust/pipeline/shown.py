@@ -16,6 +16,6 @@ def gallery(scores: Scores, weak_set: WeakSet, scorer: Scorer, estimator: Estima
     :param scorer: a neighbor is made again as it made it; of a third party's scorer nothing but the original is shown.
     :return: rows of :data:`~art_weakrobust.results.SAMPLES`, the probabilities those of ``estimator`` as *before*.
     """
-    chunk = scorer.build(estimator) if isinstance(scorer, ChunkScorer) else scorer
+    chunk = scorer.build(estimator) if isinstance(scorer, ChunkScorer) else None
     how = {name: getattr(chunk, name) for name in _OF_THE_SCORER if hasattr(chunk, name)}
     return weakest_samples(scores, weak_set, estimator, None, data, **how)
