@@ -107,6 +107,24 @@ def test_models_of_other_types_take_and_give_float32(dtype: torch.dtype) -> None
     assert np.allclose(classifier.predict(X), fast().predict(X), atol=tolerance)
 
 
+class GivesPair(nn.Module):
+    """A network that gives its features beside its logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(int(np.prod(SHAPE)), CLASSES)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.last(x.flatten(1)), x
+
+
+def test_outputs_that_are_no_tensor_are_refused_in_a_sentence() -> None:
+    classifier = fast(GivesPair())
+    for ask in (classifier.predict, lambda x: classifier.loss_gradient(x, Y)):
+        with pytest.raises(ModelError, match=r"model gives a tuple, expected a tensor of logits"):
+            ask(X)
+
+
 def test_gradients_leave_the_parameters_as_they_were() -> None:
     classifier = fast()
     classifier.model[0].weight.requires_grad_(False)

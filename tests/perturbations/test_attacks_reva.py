@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from art_weakrobust.datasets.arrays import as_dataset
-from art_weakrobust.errors import AttackError, PluginError
+from art_weakrobust.errors import AttackError, PluginError, UsageError
 from art_weakrobust.perturbations.attacks.binding import bind
 from art_weakrobust.perturbations.attacks.crafting import crafter
 from art_weakrobust.perturbations.attacks.randomness import seeded
@@ -108,3 +108,9 @@ def test_the_universal_one_is_crafted(network, images):
     (kind,) = resolve_attacks(["reva-uap"], MANAGER, estimator=estimator, craft=craft)
     noise = kind.factory(estimator).noise
     np.testing.assert_array_equal(kind.factory(estimator).generate(images), np.clip(images + noise, 0, 1))
+
+
+@pytest.mark.parametrize("kind", [RandomisedFGSM, AdamUniversal])
+def test_a_mask_is_refused_and_not_overlooked(kind, network, images):
+    with pytest.raises(UsageError, match="mask is not possible"):
+        kind(network(0), verbose=False).generate(images, np.zeros(4, int), mask=np.zeros_like(images))

@@ -353,3 +353,17 @@ def test_the_original_is_loaded_once_it_runs_and_not_before():
     code = f"import sys, {module}; print('pyautoattack' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("kind", [AutoAttack, AutoPGDCrossEntropy, AutoPGDTargeted])
+def test_a_mask_is_refused_and_not_overlooked(kind):
+    attack = kind(classifier(perceptron(), 10), eps=EPS[inf], max_iter=1)
+    with pytest.raises(UsageError, match="mask is not possible"):
+        attack.generate(X, np.zeros(N, int), mask=np.zeros_like(X))
+
+
+@pytest.mark.parametrize("y", [np.full(N, 10), np.full(N, -1), np.zeros(N - 1, int)])
+def test_labels_that_are_no_classes_are_refused_and_not_taken_for_mistakes(y):
+    attack = AutoAttack(classifier(perceptron(), 10), eps=EPS[inf], max_iter=1)
+    with pytest.raises(UsageError, match="expected one class from 0 to 9 for each image"):
+        attack.generate(X, y)

@@ -57,6 +57,16 @@ class Short(Step):
         return super().generate(x)[:1]
 
 
+class GivesTensor(Step):
+    def generate(self, x, y=None, **kwargs):
+        return torch.from_numpy(super().generate(x))
+
+
+class GivesPair(Step):
+    def generate(self, x, y=None, **kwargs):
+        return super().generate(x), y
+
+
 class InPlace(Step):
     def generate(self, x, y=None, **kwargs):
         x += 0.01
@@ -103,6 +113,12 @@ class Training(Step):
         return super().generate(x)
 
 
+class Freezing(Step):
+    def generate(self, x, y=None, **kwargs):
+        self.estimator.model.requires_grad_(False)
+        return super().generate(x)
+
+
 class ReadsScores(Step):
     def generate(self, x, y=None, **kwargs):
         if self.estimator.predict(x).max() in (0, 1):
@@ -121,6 +137,8 @@ def test_an_attack_that_keeps_the_contract_passes():
         (OutOfRange, r"leaves the range of the pixels: .* expected \[0, 1\]"),
         (NotFinite, "pixels that are not finite"),
         (Short, r"returns \(1, 1, 8, 8\) for images of \(4, 1, 8, 8\)"),
+        (GivesTensor, "returns a Tensor, expected an array"),
+        (GivesPair, "returns a tuple, expected an array"),
         (InPlace, "writes into the images"),
         (Relabelling, "writes into the labels"),
         (Entropy, "another result with the same seed"),
@@ -139,7 +157,9 @@ def test_an_attack_that_breaks_the_contract_is_caught_with_a_sentence(target, se
 
 
 @pytest.mark.parametrize(
-    ("target", "what"), [(Damaging, "0.weight"), (Training, "training of the model")], ids=["weights", "flags"]
+    ("target", "what"),
+    [(Damaging, "0.weight"), (Training, "training of the model"), (Freezing, "requires_grad of 0.weight")],
+    ids=["weights", "flags", "frozen"],
 )
 def test_an_attack_that_changes_the_model_is_caught(target, what):
     with pytest.raises(AssertionError, match=f"changes the model: {what}"):

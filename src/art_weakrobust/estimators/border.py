@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import ModelError
 from .memory import halving
 
 
@@ -43,6 +45,19 @@ class LogitsOnly(nn.Module):
     def get_layers(self) -> list[str]:
         """Names of the module's children; a property, and named so, because ART asks for it in this way."""
         return list(self._model._modules)
+
+
+def rows_of(outputs: Any) -> Tensor:
+    """Return what a module gives as (n, K): one number an image becomes one column.
+
+    :raises ModelError: where it is no tensor, but a tuple of several, say.
+    """
+    if not isinstance(outputs, Tensor):
+        raise ModelError(
+            f"model gives a {type(outputs).__name__}, expected a tensor of logits (n, classes): wrap it in a module "
+            "that returns the logits alone"
+        )
+    return outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
 
 
 def float32_tensor(x: np.ndarray | Tensor, device: torch.device) -> Tensor:

@@ -11,7 +11,7 @@ from art.estimators.classification import PyTorchClassifier
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
-from .border import LogitsOnly, float32_tensor, stream
+from .border import LogitsOnly, float32_tensor, rows_of, stream
 from .labels import LabelsKnown, label_rules
 from .modes import set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
@@ -133,8 +133,7 @@ class ForwardPasses(PyTorchClassifier):
     def _logits(self, x: Tensor) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device, in the mode the model is in."""
         self.forwards += len(x)
-        logits: Tensor = self._model(arranged(x, self.plan))[-1]
-        return logits.unsqueeze(1) if logits.ndim == 1 else logits
+        return rows_of(self._model(arranged(x, self.plan))[-1])
 
     def _preprocessed(self, x: Tensor) -> Tensor:
         """Return ``x`` after the preprocessing operations, differentiably where all of them are PyTorch's."""

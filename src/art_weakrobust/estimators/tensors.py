@@ -11,7 +11,7 @@ import torch
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
-from .border import float32_tensor
+from .border import float32_tensor, rows_of
 from .gradients import differentiating, input_gradient, with_reduction
 from .labels import LabelsKnown, is_index, label_tensor, one_hot
 from .modes import evaluating, frozen, set_mode
@@ -71,8 +71,7 @@ class TensorPasses(ForwardPasses):
         self.forwards += len(x)
         approximate = (precision or self.precision) == "bfloat16"
         with torch.autocast(self._device.type, torch.bfloat16) if approximate else nullcontext():
-            logits: Tensor = network(arranged(x, self._plan))[-1]
-        return logits.unsqueeze(1) if logits.ndim == 1 else logits
+            return rows_of(network(arranged(x, self._plan))[-1])
 
     def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.

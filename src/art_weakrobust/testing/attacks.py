@@ -123,11 +123,16 @@ class _Subject:
                     f"{self.who} fails on an estimator that gives {self.given}, which is what {self._declared} "
                     f"declares: {type(error).__name__}: {error}"
                 ) from error
+        claim(
+            isinstance(x_adv, np.ndarray),
+            f"{self.who} returns a {type(x_adv).__name__}, expected an array: ART's attacks take and give NumPy",
+        )
         claim(np.array_equal(given, x), f"{self.who} writes into the images that it is handed: copy them first")
         claim(np.array_equal(labels, y), f"{self.who} writes into the labels that it is handed: copy them first")
         changed = same_state(before, state_of(self.module))
         claim(changed is None, f"{self.who} changes the model: {changed}")
-        return np.asarray(x_adv)
+        points: np.ndarray = x_adv
+        return points
 
 
 def _estimator(module: torch.nn.Module, given: str) -> Any:

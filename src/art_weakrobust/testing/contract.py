@@ -78,8 +78,9 @@ def images(n: int, seed: int = 0) -> np.ndarray:
 
 
 def state_of(module: Any) -> dict[str, Any]:
-    """Return copies of weights and buffers, and the training flags."""
+    """Return copies of weights and buffers, the training flags, and which weights are frozen."""
     flags = {f"training of {name or 'the model'}": part.training for name, part in module.named_modules()}
+    flags |= {f"requires_grad of {name}": weight.requires_grad for name, weight in module.named_parameters()}
     return {**{name: value.clone() for name, value in module.state_dict().items()}, **flags}
 
 

@@ -18,6 +18,7 @@ from .binding import bind
 from .fingerprint import weights_digest
 from .randomness import seeded
 from .repaired import silenced
+from .settings import refuse_mask
 
 CRAFT_SIZE = 500
 """Samples that a universal perturbation is crafted on, at most: Moosavi-Dezfooli et al. find 500 enough on ImageNet
@@ -39,7 +40,11 @@ class CraftedAttack(EvasionAttack):
         self.attack_params = attack.attack_params
 
     def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:  # noqa: ARG002
-        """Return ``x`` with the perturbation, inside the range of the pixels."""
+        """Return ``x`` with the perturbation, inside the range of the pixels.
+
+        :raises UsageError: for a ``mask``.
+        """
+        refuse_mask(self, kwargs)
         moved = x + self.noise
         return np.asarray(moved if self.estimator.clip_values is None else np.clip(moved, *self.estimator.clip_values))
 

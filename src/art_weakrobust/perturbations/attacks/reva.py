@@ -17,6 +17,7 @@ from tqdm.auto import trange
 
 from ...protocols import Estimator
 from .rows.reva import REVA
+from .settings import refuse_mask
 
 _START = 1e-3
 """Standard deviation of the universal perturbation that Adam starts from."""
@@ -57,8 +58,9 @@ class RandomisedFGSM(EvasionAttack):
         self.eps, self.eps_step, self.max_iter = eps, eps_step, max_iter
         self._targeted, self.batch_size, self.verbose = targeted, batch_size, verbose
 
-    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:  # noqa: ARG002
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Return adversarial samples, float32 like ``x``; ``y`` are one-hot or indices, predictions where None."""
+        refuse_mask(self, kwargs)
         labels = _labels(self.estimator, x, y, self.batch_size)
         low, high = _range(self.estimator)
         sign = -1 if self.targeted else 1
@@ -96,8 +98,9 @@ class AdamUniversal(EvasionAttack):
         self.batch_size, self.verbose = batch_size, verbose
         self.noise: np.ndarray | None = None
 
-    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:  # noqa: ARG002
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Craft :attr:`noise`, float32 (1, c, h, w), on ``x`` and return ``x`` with it."""
+        refuse_mask(self, kwargs)
         labels = _labels(self.estimator, x, y, self.batch_size)
         low, high = _range(self.estimator)
         delta = torch.from_numpy(np.float32(_START) * np.random.standard_normal((1, *x.shape[1:])).astype(np.float32))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from art.attacks import EvasionAttack
 
-from ...errors import AttackError
+from ...errors import AttackError, UsageError
 from ...threat import parse_eps, parse_norm
 
 
@@ -33,6 +34,16 @@ def budget_of(attack: EvasionAttack) -> tuple[float | None, float | None]:
     if isinstance(eps, np.ndarray):
         eps = eps.item()
     return None if norm is None else parse_norm(norm), None if eps is None else parse_eps(eps)
+
+
+def refuse_mask(attack: EvasionAttack, arguments: Mapping[str, Any]) -> None:
+    """Refuse the mask that some of ART's attacks take: one that is overlooked would be a silent wrong result.
+
+    :param arguments: what ``generate`` was handed beside images and labels.
+    :raises UsageError: where there is a mask.
+    """
+    if arguments.get("mask") is not None:
+        raise UsageError(f"{type(attack).__name__}: mask is not possible, every pixel is perturbed; use pgd or fgm")
 
 
 def settings_of(attack: EvasionAttack) -> dict[str, Any]:

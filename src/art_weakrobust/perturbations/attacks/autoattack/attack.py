@@ -17,6 +17,7 @@ from ....estimators.labels import is_index
 from ....estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ....protocols import Estimator
 from ....threat import parse_eps, parse_norm
+from ..settings import refuse_mask
 from .recipe import MAX_ITER, MAX_QUERIES, Recipe, recipe_of
 
 _OPTIONS = ["norm", "eps", "max_iter", "early_stop", "seed", "batch_size"]
@@ -118,12 +119,14 @@ class AutoAttack(_Original):
     def _recipe(self) -> Recipe:
         return recipe_of(self.version, self.norm, self.attacks_to_run)
 
-    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:  # noqa: ARG002
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Return adversarial samples, float32 like ``x`` (n, c, h, w), clean where none was found; sets ``broken_by``.
 
         :param y: labels, one-hot (n, K) or indices (n,) of any integer type; predictions where None.
         :raises AttackError: for an estimator that is more than its module, or has no range of pixels.
+        :raises UsageError: for labels that are no classes, and for a ``mask``.
         """
+        refuse_mask(self, kwargs)
         x_adv, self.broken_by = self._run(x, y)
         return x_adv
 
@@ -152,8 +155,9 @@ class AutoPGDCrossEntropy(_Original):
     def _recipe(self) -> Recipe:
         return recipe_of("standard", self.norm).alone(self._part)
 
-    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:  # noqa: ARG002
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Return adversarial samples; parameters and errors are those of :meth:`AutoAttack.generate`."""
+        refuse_mask(self, kwargs)
         return self._run(x, y)[0]
 
 
@@ -195,4 +199,9 @@ def _labels(estimator: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray | Non
     if y is None:
         return np.asarray(estimator.predict(x, batch_size=batch_size).argmax(axis=1), np.int64)
     labels = np.asarray(y)
-    return np.asarray(labels.reshape(-1) if is_index(labels) else labels.argmax(axis=1), np.int64)
+    labels = np.asarray(labels.reshape(-1) if is_index(labels) else labels.argmax(axis=1), np.int64)
+    odd = labels[(labels < 0) | (labels >= estimator.nb_classes)]
+    if len(labels) != len(x) or len(odd):
+        got = f"the label {odd[0]}" if len(odd) else f"{len(labels)} labels for {len(x)} images"
+        raise UsageError(f"y: got {got}, expected one class from 0 to {int(estimator.nb_classes) - 1} for each image")
+    return labels
