@@ -10,7 +10,7 @@ same budget and settings. What is not paired stands side by side, each figure wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..validation import comparison, metrics
 from ..validation.verdicts import Verdicts, align
 from .comparable import comparable_types, different_settings
 from .summary import plain, run_eps, shortened
-from .typography import count, isolated, known, listing
+from .typography import count, isolated, known, listing, shown
 
 SCHEMA = "art-weakrobust/comparison/1"
 STANCES = {
@@ -68,6 +68,7 @@ def compared(other: Side, this: Side) -> dict[str, Any]:
     runs that drew the type; types (one row a run, set and type), settings (what differs: name, other, this) and
     left_out (type, why).
     """
+    other, this = (replace(side, name=shown(side.name)) for side in (other, this))
     unpaired = {name: _why_unpaired(other, this, name) for name in ("test", *_OWN_SAMPLES)}
     shared, left_out = comparable_types(other.records, this.records)
     pairs = [name for name, why in unpaired.items() if why is None]

@@ -11,7 +11,7 @@ from .compare import Side, compared
 from .html import environment, sealed, stylesheet
 from .markdown import escaped, grid
 from .sections import HEADS, SETS, judgement, spoken
-from .sides import two_figures
+from .sides import figure, two_sides
 from .typography import brackets, change_span, count, known, listing, p_value, percent, points, type_name
 
 Summary = Mapping[str, Any]
@@ -38,7 +38,7 @@ def page(summary: Summary) -> str:
             titles=SETS,
             measures=[_measure(row, summary["names"]) for row in tables["headline"]],
             views=_views(tables["paired"]),
-            figures=two_figures(summary),
+            sides=two_sides(summary),
             beside=_beside(tables),
             answer=answer(summary),
             differs=_differs(tables["settings"]),
@@ -66,12 +66,14 @@ def comparison_markdown(summary: Summary) -> str:
     """Return the comparison as Markdown, for the comment of a build: verdict, measures, types, what differs."""
     names = {side: escaped(name) for side, name in summary["names"].items()}
     parts = [f"## {names['this']} against {names['other']}", f"**{summary['stance']}.** {escaped(summary['headline'])}"]
-    tables, figures = summary["tables"], two_figures(summary)
+    tables, sides = summary["tables"], two_sides(summary)
     header = ["Test set", names["other"], names["this"], "difference, pt", "p (Holm)", "verdict"]
     if tables["headline"]:
         parts.append(grid(header, [_line(row) for row in tables["headline"]]))
     for view in _views(tables["paired"]):
-        rows = [[escaped(type_name(r["type"])), count(r["n"]), *figures(r), *_change(r)] for r in view["rows"]]
+        rows = [
+            [escaped(type_name(r["type"])), count(r["n"]), *map(figure, sides(r)), *_change(r)] for r in view["rows"]
+        ]
         parts += [f"<details><summary>{view['title']}: every type</summary>"]
         parts += [grid(["type", "n", *header[1:]], rows), "</details>"]
     parts += [

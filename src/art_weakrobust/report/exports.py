@@ -30,7 +30,7 @@ def cell(value: Any) -> Any:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer)  # lines end as RFC 4180 has it: with "\n" alone, Python 3.11 leaves "\r" unquoted
     writer.writerow([cell(name) for name in columns])
     writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
     return buffer.getvalue()

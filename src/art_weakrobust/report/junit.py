@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .sections import HEADS
-from .sides import two_figures
+from .sides import Side, figure, two_sides
 from .typography import brackets, change_span, count, known, p_sign, percent, points, shown, type_name
 from .wording import FLAGS
 
@@ -30,12 +30,12 @@ def junit(summary: Summary) -> bytes:
     """
     tables = summary["tables"]
     names = summary.get("names", {"other": "before", "this": "after"})
-    figures = two_figures(summary)
+    sides = two_sides(summary)
     suites = {"headline": [_measure(row, names) for row in tables["headline"]]}
     for row in tables["paired"] or tables.get("validation", ()):
         if row["family"] != "clean":
             suites.setdefault(row["set"], []).append(
-                _paired(row, names, figures(row)) if tables["paired"] else _judged(row)
+                _paired(row, names, sides(row)) if tables["paired"] else _judged(row)
             )
     suites["doctor"] = [_finding(finding) for finding in summary.get("findings", ())]
     stages = summary.get("provenance", {}).get("stages", {})
@@ -82,7 +82,7 @@ def _measure(row: Row, names: Row) -> Case:
     return (name, *_outcome(row["verdict"], change), f"{sides}; {change}")
 
 
-def _paired(row: Row, names: Row, figures: tuple[str, str]) -> Case:
+def _paired(row: Row, names: Row, sides: tuple[Side, Side]) -> Case:
     name = type_name(row["type"]) + (" (trained)" if row["trained"] else "")
     if not known(row["before"]):
         return name, "skipped", "no image has a verdict on both sides", ""
@@ -90,7 +90,7 @@ def _paired(row: Row, names: Row, figures: tuple[str, str]) -> Case:
     return (
         name,
         *_outcome(row["verdict"], change),
-        f"{names['other']} {figures[0]}, {names['this']} {figures[1]}; {change}",
+        f"{names['other']} {figure(sides[0])}, {names['this']} {figure(sides[1])}; {change}",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import wording
 from .sections import HEADS, SETS, spoken
-from .sides import two_figures
+from .sides import figure, two_sides
 from .typography import brackets, change_span, count, known, p_value, percent, points, shown, type_name
 
 Summary = Mapping[str, Any]
@@ -73,8 +73,8 @@ def _paired(summary: Summary, name: str) -> list[str]:
     table.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
     if not table:
         return []
-    figures = two_figures(summary)
-    rows = [[_type(row), count(row["n"]), *figures(row), *_change(row)] for row in table]
+    sides = two_sides(summary)
+    rows = [[_type(row), count(row["n"]), *map(figure, sides(row)), *_change(row)] for row in table]
     return _folded(f"{SETS[name]}: change of every type, the worst first", ["type", "n", *_columns(True)], rows)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from .typography import brackets, percent
 
 Row = Mapping[str, Any]
+Side = dict[str, Any]
 _RUNS = {"other": "before", "this": "after"}
 
 
-def two_figures(summary: Mapping[str, Any]) -> Callable[[Row], tuple[str, str]]:
-    """Return a function that writes before and after of a paired row: ``69.4 % [64.7, 73.7]``.
+def two_sides(summary: Mapping[str, Any]) -> Callable[[Row], tuple[Side, Side]]:
+    """Return a function from a paired row to value, lower and upper before and after.
 
-    A paired row has the images that both models have a verdict on; where one alone has more, its interval is of other
+    A paired row has the images on which both models have a verdict; where one alone has more, its interval is of other
     images than the figure, and is left out.
 
     :param summary: a report's, or that of a comparison.
@@ -25,9 +26,14 @@ def two_figures(summary: Mapping[str, Any]) -> Callable[[Row], tuple[str, str]]:
         for row in tables.get("types") or tables.get("validation", ())
     }
 
-    def write(row: Row, phase: str) -> str:
+    def side(row: Row, phase: str) -> Side:
         own = single.get((row["set"], row["type"], phase), {})
-        interval = brackets(own.get("lower"), own.get("upper")) if own.get("n") == row["n"] else ""
-        return f"{percent(row[phase])} {interval}".strip()
+        same = own.get("n") == row["n"]
+        return {"value": row[phase], **{end: own[end] if same else None for end in ("lower", "upper")}}
 
-    return lambda row: (write(row, "before"), write(row, "after"))
+    return lambda row: (side(row, "before"), side(row, "after"))
+
+
+def figure(side: Row) -> str:
+    """Return a side as text: ``69.4 % [64.7, 73.7]``."""
+    return f"{percent(side['value'])} {brackets(side['lower'], side['upper'])}".strip()
