@@ -61,6 +61,12 @@ def test_what_the_scorer_said_is_left_as_it_was(completed):
     assert scores["extra"].tolist() == [7, 8, 9]
 
 
+def test_what_the_scorer_knows_of_its_work_stays_with_the_rows(build):
+    scores = Scores(pa.table({"index": [0, 1, 2], "score": [0.1, 0.2, 0.3]}), {"forwards_spared": 7})
+    estimator = build.classifier(build.one_pixel(), 2)
+    assert complete(scores, estimator, build.pixel_data(PIXELS), SerialMap()).facts == {"forwards_spared": 7}
+
+
 def test_a_complete_table_asks_nothing_again(build):
     estimator, data, over = build.classifier(build.one_pixel(), 2), build.pixel_data(PIXELS), SerialMap()
     scores = neighborhood(0.1, neighbors=3)(estimator, data, over)
