@@ -81,7 +81,7 @@ def report(
         if wanted.html is None:
             files = write_report(run, manager, reporter)
         else:
-            files = _made(run, manager, reporter)
+            files = _made(_unreported(run.records()), manager, reporter)
             if PAGE not in files:
                 raise UsageError(f"--html needs a reporter that makes {PAGE}; {reporter!r} makes {', '.join(files)}")
             atomic_write(wanted.html, files[PAGE])
@@ -131,18 +131,25 @@ def write_report(run: Run, manager: Manager, reporter: str) -> Mapping[str, byte
     if entry is not None and (entry["status"] == "done" or entry["options"] != options):
         run.redo("report")  # cheap, and always asked for: the page may be of an older version, or another reporter's
     run.begin("report", options)
-    files = _made(run, manager, reporter)
+    files = _made(run.records(), manager, reporter)
     for name, content in files.items():
         run.write_bytes(name, content)
     run.finish("report", files=sorted(files))
     return files
 
 
-def _made(run: Run, manager: Manager, reporter: str) -> Mapping[str, bytes]:
+def _made(records: Records, manager: Manager, reporter: str) -> Mapping[str, bytes]:
     reference = Reference.parse(reporter)
     make = manager.make("reporter", reference.name, written=reference.options)
-    files: Mapping[str, bytes] = make(run.records())
+    files: Mapping[str, bytes] = make(records)
     return files
+
+
+def _unreported(records: Records) -> Records:
+    """Return the records without the stage of an earlier report, which the page that is made now does not tell of."""
+    facts = dict(records.provenance)
+    stages = {stage: told for stage, told in facts.get("stages", {}).items() if stage != "report"}
+    return records.with_(provenance=facts | {"stages": stages})
 
 
 def _summary(files: Mapping[str, bytes], records: Records) -> Mapping[str, Any]:
