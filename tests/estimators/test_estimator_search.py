@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,22 @@ def test_inside_searching_the_model_is_looked_at_once_and_counted_writes_are_fol
     written_through_data(written.model)
     with written.searching():
         agrees(written)
+
+
+def test_searching_holds_for_the_thread_that_is_inside_alone() -> None:
+    classifier, elsewhere = fast(), ThreadPoolExecutor(1)
+    other, own = classifier.searching("bfloat16"), classifier.searching("float32")
+
+    elsewhere.submit(other.__enter__).result()
+    assert classifier.precision == "float32"
+    assert elsewhere.submit(lambda: classifier.precision).result() == "bfloat16"
+    own.__enter__()  # and left after the other one, so that each would restore what the other had set
+    elsewhere.submit(other.__exit__, None, None, None).result()
+    own.__exit__(None, None, None)
+
+    assert classifier.precision == "float32"
+    written_through_data(classifier.model)
+    agrees(classifier)
 
 
 def test_hooks_are_called_and_training_mode_is_the_models_own() -> None:

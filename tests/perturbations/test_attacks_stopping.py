@@ -21,7 +21,7 @@ from art.attacks.evasion import (
 from art.estimators.classification import PyTorchClassifier
 
 from art_weakrobust import early_stopping
-from art_weakrobust.errors import ModelError
+from art_weakrobust.errors import ModelError, UsageError
 from art_weakrobust.estimators.judge import judge_logits
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.perturbations.attacks.randomness import seeded
@@ -239,6 +239,12 @@ def test_a_search_in_bfloat16_finds_what_the_judge_confirms_and_leaves_the_plan_
     assert abs(int(wrong(stopped).sum()) - int(wrong(plain).sum())) <= 1
     assert np.abs(stopped - IMAGES).max() <= 0.24 + 1e-6
     assert estimator.plan == plan
+
+
+@pytest.mark.parametrize("what", ["pgd", ProjectedGradientDescent])
+def test_what_is_no_attack_that_is_ready_to_run_is_refused(what):
+    with pytest.raises(UsageError, match=r"early_stopping: .* is no attack of ART"), early_stopping(what):
+        pass
 
 
 def test_an_unknown_precision_is_refused():

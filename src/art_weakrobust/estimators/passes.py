@@ -110,7 +110,7 @@ class ForwardPasses(PyTorchClassifier):
     @property
     def precision(self) -> str:
         """``float32`` or ``bfloat16``: that of the search; ``predict`` and the judge stay in float32."""
-        return str(self._plan["precision"])
+        return self._search.inside.precision or str(self._plan["precision"])
 
     def set_params(self, **kwargs: Any) -> None:
         """Set parameters of the constructor, and what follows from them.

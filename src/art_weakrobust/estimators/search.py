@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -27,6 +28,13 @@ LOGIT_TOLERANCE = 1e-4
 EXAMPLES = 8
 
 
+class Inside(threading.local):
+    """What holds inside ``searching``, for the thread that is inside alone."""
+
+    precision: str | None = None
+    relied_upon = False
+
+
 class SearchNetwork:
     """Makes the copy, looks at the module at every use, and follows whatever has changed in it.
 
@@ -46,11 +54,11 @@ class SearchNetwork:
         self._copy: LogitsOnly | None = None
         self._runs: nn.Module | None = None
         self._doubted = False
-        self.relied_upon = False
+        self.inside = Inside()
 
     def doubt(self) -> None:
         """Look at everything before the next use, unless somebody has just done so and relies on it."""
-        self._doubted = not self.relied_upon
+        self._doubted = self._doubted or not self.inside.relied_upon
 
     def of(self, wrapper: nn.Module, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> nn.Module | None:
         """Return the copy that is to be asked in place of ``wrapper``, or None where that one is to be asked itself.

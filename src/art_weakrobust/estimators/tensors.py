@@ -35,21 +35,22 @@ class TensorPasses(ForwardPasses):
     def searching(self, precision: str | None = None) -> Iterator[None]:
         """Look at the model once and then rely on it: inside, only writes that PyTorch counts are followed.
 
+        It holds for the thread that is inside: others may search on the same model meanwhile, in another precision.
+
         :param precision: of the search inside: ``float32``, ``bfloat16`` or ``auto``; that of the plan by default.
         :raises ModelError: for a precision that is not known.
         """
-        before, relied = self.precision, self._search.relied_upon
+        inside = self._search.inside
+        before = inside.precision, inside.relied_upon
         if precision is not None:
-            self.set_plan(precision=precision_on(self._device, precision))
+            inside.precision = precision_on(self._device, precision)
         self._search.doubt()
         self._network()
-        self._search.relied_upon = True
+        inside.relied_upon = True
         try:
             yield
         finally:
-            self._search.relied_upon = relied
-            if precision is not None:
-                self.set_plan(precision=before)
+            inside.precision, inside.relied_upon = before
 
     def _network(self, training_mode: bool = False) -> nn.Module:
         """Return whom to ask for logits in a search: the private copy of the model where there is one."""

@@ -8,7 +8,7 @@ the current point alone; an attack with memory runs unchanged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil, inf
 from typing import Any
@@ -22,6 +22,7 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_n
 )
 from torch import Tensor
 
+from ...errors import UsageError
 from ...estimators.judge import exact_float32, judge_logits
 from ...estimators.labels import is_index
 from ...estimators.precision import precision_on
@@ -53,7 +54,10 @@ def early_stopping(attack: EvasionAttack, *, precision: str | None = None) -> It
         it; that of the classifier's plan by default. Whoever a search in bfloat16 holds for fooled is asked of the
         judge, in float32 and of the unfolded model, and attacked further where the judge disagrees.
     :raises ModelError: for another precision.
+    :raises UsageError: for what is no attack that is ready to run: a class or a name, say.
     """
+    if not isinstance(attack, EvasionAttack):
+        raise UsageError(f"early_stopping: {attack!r} is no attack of ART, expected one that is built on an estimator")
     reason = why_not(attack)
     if reason is not None:
         logger.info("early stopping: %s runs unchanged: %s", type(attack).__name__, reason)
@@ -104,6 +108,8 @@ class _Stopping:
         self.batch: int | None = None
         self.row = 0
         self.steps_left = inf
+        self.deferring = False
+        self.hits: list[np.ndarray] = []
 
     def replacements(self) -> dict[str, Any]:
         """Return what takes the place of the attack's own attributes: attribute -> value."""
@@ -116,15 +122,42 @@ class _Stopping:
         return {**replaced, "_compute": self._step(self.attack._compute)}
 
     def _generate(self, original: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-        def generate(x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
-            self.batch, self.steps_left = None, inf
+        def searched(x: np.ndarray, y: np.ndarray | None, precision: str, **kwargs: Any) -> np.ndarray:
+            self.batch, self.steps_left, self.hits = None, inf, []
             quiet = not logging.getLogger(type(self.attack).__module__).isEnabledFor(logging.INFO)
             if quiet and self.iterates and self.attack.num_random_init <= 1:
                 self.steps_left = ceil(len(x) / self.attack.batch_size) * self.attack.max_iter
-            with exact_float32(), self.search.searching(self.precision):
+            with exact_float32(), self.search.searching(precision):
                 return original(x=x, y=y, **kwargs)
 
+        def generate(x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
+            self.deferring = self._may_defer(y, kwargs)
+            found = searched(x, y, self.precision, **kwargs)
+            if self.deferring and y is not None and self.hits:
+                self.deferring = False
+                rejected = self._rejected(found, y, np.unique(np.concatenate(self.hits)))
+                if len(rejected):
+                    found[rejected] = searched(x[rejected], np.asarray(y)[rejected], "float32", **kwargs)
+            return found
+
         return generate
+
+    def _may_defer(self, y: np.ndarray | None, options: Mapping[str, Any]) -> bool:
+        """Say whether the judge is asked once, at the end, and whom it rejects is attacked once more in float32.
+
+        It is faster than asking it of a few at every step. Not where samples cannot be attacked apart from the others.
+        """
+        attack = self.attack
+        apart = not np.ndim(attack.eps) and not np.ndim(attack.eps_step) and options.get("mask") is None
+        return self.precision != "float32" and y is not None and apart and attack.num_random_init <= 1
+
+    def _rejected(self, found: np.ndarray, y: np.ndarray, hits: np.ndarray) -> np.ndarray:
+        """Return which samples the judge does not hold for fooled, though the search did."""
+        labels = np.asarray(y)[hits]
+        labels = labels.reshape(-1) if is_index(labels) else labels.argmax(1)
+        right = judge_logits(self.estimator, found[hits]).argmax(1) == labels
+        rejected: np.ndarray = hits[right != bool(self.attack.targeted)]
+        return rejected
 
     def _step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return ART's step of a batch that leaves those who are fooled at the point where they were found."""
@@ -176,6 +209,9 @@ class _Stopping:
     def _keep(self, rows: Tensor, logits: Tensor, y: Tensor, images: Tensor) -> Tensor:
         """Note who of these rows of the batch is fooled, and where; return bool (n,)."""
         fooled = self._judged(logits, y, images)
+        if self.deferring and bool(fooled.any()):
+            offset = self.attack._batch_id * self.attack.batch_size if self.iterates else 0
+            self.hits.append(offset + rows[fooled].cpu().numpy())
         self.points[rows[fooled]] = images[fooled]
         self.fooled[rows[fooled]] = True
         return fooled
@@ -188,7 +224,8 @@ class _Stopping:
         targeted = bool(self.attack.targeted)
         distance = margin(logits, label).abs()
         fooled = ((logits.argmax(1) == label) == targeted) & distance.isfinite()
-        unsure = fooled & (distance <= (DOUBT if self.precision == "float32" else inf))
+        sure = DOUBT if self.precision == "float32" or self.deferring else inf
+        unsure = fooled & (distance <= sure)
         if unsure.any():
             judged = torch.from_numpy(judge_logits(self.estimator, images[unsure].cpu().numpy())).to(logits)
             fooled[unsure] = (judged.argmax(1) == label[unsure]) == targeted
