@@ -48,7 +48,7 @@ def test_a_security_curve_needs_distances_or_budgets(story):
 
 
 def test_one_attack_at_two_budgets_draws_a_security_curve(arrays, test_arrays, validator):
-    attacks = ["fgm:eps=0.05:label=fgm-weak", "fgm:eps=0.2:label=fgm-strong"]
+    attacks = ["fgm:eps=0.05:label=fgm-1", "fgm:eps=0.2:label=fgm-4"]
     evaluation = validator(attacks=attacks, corruptions=[], neighbors=2).evaluate(
         arrays.x_train[:100], arrays.y_train[:100], **test_arrays
     )
