@@ -37,7 +37,7 @@ from art_weakrobust.results import Samples
 from art_weakrobust.testing.networks import resnet20_cifar10
 
 STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
-EPS, STEP, STEPS, BATCH = 2 / 255, 0.5 / 255, 10, 128
+EPS, STEP, STEPS = 2 / 255, 0.5 / 255, 10
 ROWS = ("pgd", "hand", "foolbox", "stop", "stop-bfloat16", "deepfool", "cw", "jsma", "autoattack")
 
 Attack = Callable[[], np.ndarray]
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", action="append", choices=(STANDARD, ROBUST), help="both by default")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=5, help="AutoAttack runs three at most")
+    parser.add_argument("--batch", type=int, default=512, help="images a batch of PGD, the same for every side")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
@@ -71,7 +72,7 @@ def main() -> None:
     print("| checkpoint | what | ours against the peer | goal | peer, s | ours, s | robust accuracy, peer and ours |")
     print("|---|---|---|---|---|---|---|")
     for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
-        bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device)
+        bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device, arguments.batch)
         for name in arguments.only or ROWS:
             for comparison in bench.rows(name):
                 print(f"| {checkpoint} | {bench.measured(comparison)} |", flush=True)
@@ -81,11 +82,13 @@ class Bench:
     """One checkpoint, in a stock and in a fast classifier.
 
     :param images: of CIFAR-10's test set, the first ones.
+    :param batch: images a batch of PGD.
     """
 
-    def __init__(self, checkpoint: str, images: int, number: int, device: str) -> None:
+    def __init__(self, checkpoint: str, images: int, number: int, device: str, batch: int) -> None:
         root = Path(os.environ["ART_WEAKROBUST_DATA"])
         self.samples = parquet(str(root / "cifar10"), split="test").take(np.arange(images))
+        self.batch = batch
         self.pairs, self.device, self.robust = number, torch.device(device), checkpoint == ROBUST
         net = resnet20_cifar10()
         load_weights(net, root / "models" / f"{checkpoint}.safetensors")
@@ -147,7 +150,7 @@ class Bench:
         return f"{row.name} | {ratio} | {row.goal} | {ratio.peer:.2f} | {ratio.ours:.2f} | {verdicts}"
 
     def _pgd(self, classifier: Any, precision: str | None = None) -> np.ndarray:
-        options = {"eps": EPS, "eps_step": STEP, "max_iter": STEPS, "batch_size": BATCH, "verbose": False}
+        options = {"eps": EPS, "eps_step": STEP, "max_iter": STEPS, "batch_size": self.batch, "verbose": False}
         attack = ProjectedGradientDescent(classifier, **options)
         if precision is None:
             return np.asarray(attack.generate(self.samples.x, self.samples.y))
@@ -187,7 +190,7 @@ def by_hand(bench: Bench) -> Attack:
         return x_adv
 
     def run() -> np.ndarray:
-        batches = zip(x.split(BATCH), y.split(BATCH), strict=True)
+        batches = zip(x.split(bench.batch), y.split(bench.batch), strict=True)
         return torch.cat([attacked(*batch).contiguous() for batch in batches]).cpu().numpy()
 
     return run
@@ -203,7 +206,7 @@ def foolbox(bench: Bench) -> Attack:
     attack = LinfProjectedGradientDescentAttack(abs_stepsize=STEP, steps=STEPS, random_start=False)
 
     def run() -> np.ndarray:
-        batches = zip(x.split(BATCH), y.split(BATCH), strict=True)
+        batches = zip(x.split(bench.batch), y.split(bench.batch), strict=True)
         return torch.cat([attack(model, *batch, epsilons=EPS)[1] for batch in batches]).cpu().numpy()
 
     return run
