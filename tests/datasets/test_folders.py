@@ -71,6 +71,16 @@ def test_a_single_split_is_halved_by_the_seed_and_said_so(single, caplog):
     assert paths[1] != set(folder(str(single), split="test", seed=2).take(np.arange(6)).paths)
 
 
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+def test_a_single_split_is_halved_whatever_it_is_called(tmp_path, name):
+    for number in range(6):
+        write(tmp_path / name / f"class{number % 2}" / f"{number}.png", kind="PNG")
+    parts = {split: set(folder(str(tmp_path), split=split).paths()) for split in ("train", "test", "validation", "all")}
+    assert not parts["train"] & parts["test"]
+    assert parts["train"] | parts["test"] == parts["all"]
+    assert parts["validation"] == parts["test"]
+
+
 def test_all_is_every_image_there_is(tree):
     assert len(folder(str(tree), split="all")) == 12 + 6
     assert len(folder(str(tree / "train"), split="all")) == 12
@@ -101,7 +111,7 @@ def test_a_folder_that_is_no_wordnet_id_is_refused_with_the_nearest(tmp_path):
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_resize_and_crop_are_torchvision_s(tmp_path, size, interpolation):
     write(tmp_path / "train" / "a" / "x.png", size, "PNG")
-    data = folder(str(tmp_path), resize=25, crop=20, interpolation=interpolation, split="train")
+    data = folder(str(tmp_path), resize=25, crop=20, interpolation=interpolation, split="all")
     image = Image.open(tmp_path / "train" / "a" / "x.png")
     mode = transforms.InterpolationMode(interpolation)
     expected = transforms.Compose([transforms.Resize(25, mode), transforms.CenterCrop(20), transforms.ToTensor()])(

@@ -1,7 +1,7 @@
 """Images in class folders: ``ROOT/SPLIT/CLASS/*.jpg``, or ``ROOT/CLASS/*.jpg`` where there is one split only.
 
-Ids are positions among the paths of a split, sorted as text. Where one split is all there is, a seeded, stratified half
-of it is the test set and the other half the training set; ``all`` is the whole.
+Ids are positions among the paths of a split, sorted as text. Where one split is all there is, whatever it is called, a
+seeded, stratified half of it is the test set and the other half the training set; ``all`` is the whole.
 """
 
 from __future__ import annotations
@@ -184,14 +184,14 @@ def _classes(base: Path, where: str) -> list[str]:
 def _found(root: Path, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
     bases = _bases(root, where)
     by_word = {name.lower(): base for name, base in bases.items()}
-    known = [by_word[word] for word in _SPLITS.get(split, (split,)) if word in by_word]
-    if known:
-        return _files(root, known[:1], where)
     if split == "all":
         return _files(root, list(bases.values()), where)
-    if len(bases) > 1 or split not in ("train", "test"):
+    if len(bases) == 1 and split in _SPLITS:  # whatever it is called: no image may be in two of its parts
+        return _half(_files(root, list(bases.values()), where), split, where, labels, seed)
+    known = [by_word[word] for word in _SPLITS.get(split, (split,)) if word in by_word]
+    if not known:
         raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, bases))} and 'all'")
-    return _half(_files(root, list(bases.values()), where), split, where, labels, seed)
+    return _files(root, known[:1], where)
 
 
 def _files(root: Path, bases: Sequence[Path], where: str) -> Found:
@@ -214,11 +214,11 @@ def _images(kind: Path, where: str) -> Iterator[Path]:
 
 
 def _half(found: Found, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
-    """Return the test half of a single split, or what is left of it."""
+    """Return the test half of a single split, which is that for validation as well, or what is left for training."""
     y = np.array([labels[kind] for kind in found.classes])
     every = np.arange(len(y))
     test = stratified(every, y, len(y) // 2, seed)
-    kept = test if split == "test" else np.setdiff1d(every, test)
+    kept = np.setdiff1d(every, test) if split == "train" else test
     if len(kept) == 0:
         raise DataError(f"{where}: {len(y)} image is too few to halve; use --split all")
     _log.warning("%s: one split is all there is; a half drawn with seed %d is the test set", where, seed)
