@@ -180,3 +180,8 @@ def test_files_on_google_drive_have_an_address_and_a_command(tmp_path):
     remote = Remote(tmp_path / "a b.pt", "gdrive:1abc")
     assert remote.url == "https://drive.usercontent.google.com/download?id=1abc&export=download&confirm=t"
     assert remote.command == f"gdown 1abc -O '{tmp_path}/a b.pt'"
+
+
+def test_the_command_makes_the_folder_that_is_not_there(tmp_path):
+    remote = Remote(tmp_path / "new" / "a.pt", "https://host/a.pt")
+    assert remote.command == f"mkdir -p {tmp_path}/new && curl -fL https://host/a.pt -o {tmp_path}/new/a.pt"

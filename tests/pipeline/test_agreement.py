@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 from art_weakrobust import Spec, hookimpl
 from art_weakrobust.datasets.arrays import ArrayDataset
 from art_weakrobust.errors import DataError, ModelError, PluginError
-from art_weakrobust.pipeline.agreement import check_info_on_data
+from art_weakrobust.pipeline.agreement import check_info_on_data, check_model_on_data
 from art_weakrobust.pipeline.context import Context
 from art_weakrobust.pipeline.examination import diagnosed
 from art_weakrobust.pipeline.options import Options
@@ -112,6 +114,14 @@ def test_images_of_many_sizes_are_brought_to_the_one_that_the_model_names(model,
         assert Plugin.offered == 2
     assert made.train.input_shape == made.test.input_shape == (3, 6, 6)
     assert made.base.nb_classes == 2
+
+
+def test_folders_of_fewer_classes_than_the_model_says_are_refused_whoever_made_it():
+    """A pruned tree of ImageNet, read as folders, would otherwise be judged by the wrong numbers without a word."""
+    estimator = SimpleNamespace(predict=lambda x: np.zeros((len(x), 9), np.float32))
+    with pytest.raises(ModelError, match=r"knows 9 classes, and mine has 4.*imagenet:ROOT"):
+        check_model_on_data(estimator, arrays(names="abcd"), "net")
+    check_model_on_data(estimator, arrays(), "net")
 
 
 def test_what_the_user_wrote_comes_before_what_the_model_asks_for(pictures):

@@ -49,10 +49,11 @@ class Remote:
     @property
     def command(self) -> str:
         """What fetches it by hand, with tools that are there: gdown comes with robustbench."""
-        path = shlex.quote(str(self.path))
+        path, folder = shlex.quote(str(self.path)), self.path.parent
+        before = "" if folder.is_dir() else f"mkdir -p {shlex.quote(str(folder))} && "  # neither tool makes folders
         if self.source.startswith("gdrive:"):
-            return f"gdown {self.source.removeprefix('gdrive:')} -O {path}"
-        return f"curl -fL {shlex.quote(self.source)} -o {path}"
+            return f"{before}gdown {self.source.removeprefix('gdrive:')} -O {path}"
+        return f"{before}curl -fL {shlex.quote(self.source)} -o {path}"
 
     def check(self, path: Path | None = None) -> None:
         """Look at size, first bytes, end and, where the name tells it, the hash of a file that is there.

@@ -31,19 +31,13 @@ def check_info_on_data(info: ModelInfo, data: Dataset, name: str, *, sized: bool
             )
     if info.nb_classes is None:
         return
-    _check_labels(data, info.nb_classes, name)
-    named = len(getattr(data, "class_names", ()))
-    if named and named != info.nb_classes:
-        raise ModelError(
-            f"model {name!r} knows {info.nb_classes} classes, and {where} has {named}; choose a model for these "
-            "classes (some of ImageNet's folders are imagenet:ROOT, which keeps their numbers)"
-        )
+    _check_classes(data, info.nb_classes, name)
 
 
 def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
     """Run one image through the model, and hold its classes against the labels.
 
-    :raises ModelError: where the model cannot take the images.
+    :raises ModelError: where the model cannot take the images, or knows another number of classes than the data name.
     :raises DataError: where a label is outside the model's classes.
     """
     samples = data.take(ids_of(data)[:1])
@@ -58,13 +52,19 @@ def check_model_on_data(estimator: Estimator, data: Dataset, name: str) -> None:
         raise ModelError(f"model {name!r} gives outputs of shape {logits.shape} for one image, expected (1, classes)")
     if not np.isfinite(logits).all():
         raise ModelError(f"model {name!r} gives outputs that are not finite for the first image: check its weights")
-    _check_labels(data, logits.shape[1], name)
+    _check_classes(data, logits.shape[1], name)
 
 
-def _check_labels(data: Dataset, classes: int, name: str) -> None:
-    labels = labels_of(data)
+def _check_classes(data: Dataset, classes: int, name: str) -> None:
+    """Labels without names may be some of a model's classes; as many names as it has classes are no accident."""
+    labels, named = labels_of(data), len(getattr(data, "class_names", ()))
     if labels.max() >= classes:
         where = f"{getattr(data, 'name', 'data')}: sample {ids_of(data)[labels.argmax()]} has the label {labels.max()}"
         raise DataError(
             f"{where}, outside the {classes} classes of model {name!r}; correct the labels, or choose another model"
+        )
+    if named and named != classes:
+        raise ModelError(
+            f"model {name!r} knows {classes} classes, and {getattr(data, 'name', 'the data')} has {named}; choose a "
+            "model for these classes (some of ImageNet's folders are imagenet:ROOT, which keeps their numbers)"
         )
