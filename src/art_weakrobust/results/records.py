@@ -221,8 +221,8 @@ class Records:
     :param notes: what else the run learnt and ``findings.json`` keeps: ``passed`` (checks that found nothing),
         ``not_run`` (rows check, why), ``examined`` (how many samples the doctor saw), ``radius_curve`` (rows radius,
         share, n, lower, upper, of a radius that was suggested), ``segments`` (rows where, n, weak, share, lower,
-        upper), ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n), ``missed_bound`` (n, missed, upper:
-        how much a screening may have missed, by an audit of n samples).
+        upper), ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n), ``missed_bound`` (n, missed,
+        upper: how much a screening may have missed, by an audit of n samples).
     """
 
     scores: Scores | None = None
