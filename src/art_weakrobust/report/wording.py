@@ -192,6 +192,8 @@ def samples(summary: Summary) -> str:
     if not pairs:
         return f"The {len(rows)} weakest samples."
     (own, other), number = max(pairs.items(), key=lambda item: item[1])
+    if number == 1 and len(rows) > 1:
+        return f"The {len(rows)} weakest samples, no two of them confused alike."
     return f"{number} of the {len(rows)} weakest are {_class(own)} read as {_class(other)}."
 
 
