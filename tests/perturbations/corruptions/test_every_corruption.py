@@ -10,6 +10,7 @@ from torch.nn.functional import avg_pool2d
 from art_weakrobust.errors import DataError, UsageError
 from art_weakrobust.kernels import keyed
 from art_weakrobust.perturbations.corruptions.constants import CONSTANTS, constants, min_size
+from art_weakrobust.perturbations.corruptions.levels import truncated
 from art_weakrobust.plugins.manager import Manager
 
 MANAGER = Manager(third_party=False)
@@ -17,6 +18,7 @@ ALL = {name: MANAGER.make("corruption", name) for name in CONSTANTS}
 NOTHING_DRAWN = {
     "defocus_blur", "zoom_blur", "gaussian_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "saturate",
 }  # fmt: skip
+OF_8_BITS = {"motion_blur", "pixelate", "jpeg_compression"}  # made by what knows nothing else
 NOT_EVER_STRONGER = {"elastic_transform", "frost", "glass_blur", "saturate", "snow", "spatter"}  # as published
 
 each_corruption = pytest.mark.parametrize("name", ALL)
@@ -149,6 +151,43 @@ def test_the_input_and_the_global_random_state_are_left_as_they_were(name):
     assert torch.equal(x, before)
     assert torch.equal(state, torch.get_rng_state())
     assert np.array_equal(numpy_state, np.random.get_state()[1])
+
+
+@each_corruption
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_images_of_another_type_are_corrupted_as_in_float32_and_keep_their_type(name, dtype):
+    x, ids = images(2).to(dtype), torch.arange(2)
+    out = ALL[name](x, ids, 3, 0)
+    assert out.dtype == dtype
+    assert torch.equal(out, ALL[name](x.float(), ids, 3, 0).to(dtype))
+
+
+@each_corruption
+def test_images_that_a_gradient_is_wanted_of_are_corrupted_without_one(name):
+    x, ids = images(2), torch.arange(2)
+    out = ALL[name](x.clone().requires_grad_(), ids, 3, 0)
+    assert not out.requires_grad
+    assert torch.equal(out, ALL[name](x, ids, 3, 0))
+
+
+@each_corruption
+@each_severity
+def test_quantising_can_be_left_out_and_is_all_that_is_left_out(name, severity):
+    x, ids = keyed.uniform(torch.arange(3), 0, (3, 32, 32), 1), torch.arange(3)
+    fine = ALL[name](x, ids, severity, 0, quantised=False)
+    assert fine.min() >= 0
+    assert fine.max() <= 1
+    assert torch.equal(truncated(fine.clone()), ALL[name](x, ids, severity, 0))
+    levels = fine * 255
+    between = float(((levels - levels.round()).abs() > 0.01).double().mean())
+    only_moved = (name, severity) == ("glass_blur", 1)  # too narrow a blur: levels that were cut before stay
+    assert between == 0 if name in OF_8_BITS or only_moved else between > 0.5
+
+
+@each_corruption
+def test_a_severity_may_be_any_number_that_is_one(name):
+    x, ids = images(1), torch.arange(1)
+    assert torch.equal(ALL[name](x, ids, 3.0, 0), ALL[name](x, ids, np.int64(3), 0))
 
 
 @each_corruption

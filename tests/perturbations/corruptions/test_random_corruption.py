@@ -137,3 +137,10 @@ def test_a_set_on_disk_is_never_trained_on():
 
     with pytest.raises(UsageError, match="'mine/fog' lies on disk and is for the test images alone"):
         RandomCorruption({"mine/fog": Stored()})
+
+
+def test_ids_may_be_anything_that_lists_numbers_and_severities_one_number():
+    x, augment = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)), RandomCorruption("contrast", 3)
+    wanted = augment(x, ids=torch.arange(4))
+    assert torch.equal(augment(x, ids=[0, 1, 2, 3]), wanted)
+    assert torch.equal(augment(x, ids=torch.arange(4, dtype=torch.int32)), wanted)

@@ -13,7 +13,7 @@ from .constants import constants
 from .disk import disk_filter
 from .entry import corruption
 from .gaussian import gaussian_filter
-from .levels import to_levels, truncated
+from .levels import to_levels
 from .motion import motion_filter
 from .resample import zoomed
 
@@ -30,7 +30,7 @@ def defocus_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  #
     :raises UsageError: for another severity.
     """
     radius, edge = constants("defocus_blur", x.shape, severity)
-    return truncated(disk_filter(to_levels(x, x.dtype), radius, edge).div_(255)).to(x.dtype)
+    return disk_filter(to_levels(x, x.dtype), radius, edge).div_(255).to(x.dtype)
 
 
 @corruption
@@ -42,7 +42,7 @@ def gaussian_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  
     (sigma,) = constants("gaussian_blur", x.shape, severity)
     blurred = torch.empty_like(x)
     for block in blocks(x):
-        blurred[block] = truncated(gaussian_filter(x[block].to(wide(x.device)), sigma))
+        blurred[block] = gaussian_filter(x[block].to(wide(x.device)), sigma)
     return blurred
 
 
@@ -50,8 +50,8 @@ def gaussian_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  
 def motion_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """Return the images blurred along a line that starts at each pixel, at 8-bit levels.
 
-    The line's angle to the horizontal is drawn within 45 degrees; kernel and rounding (to the nearest level) are
-    ImageMagick's. Parameters and errors are those of
+    The line's angle to the horizontal is drawn within 45 degrees; kernel and rounding (to the nearest level, whether
+    quantised or not) are ImageMagick's. Parameters and errors are those of
     :func:`defocus_blur`, but for a larger least size.
     """
     radius, sigma = constants("motion_blur", x.shape, severity)
@@ -77,4 +77,4 @@ def zoom_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # no
         for factor in factors:
             total.add_(zoomed(planes, factor, dims=(0, 1)))
         lines[..., block] = total.div_(255 * (len(factors) + 1))
-    return truncated(lines.view(height, width, n, channels).permute(2, 3, 0, 1).contiguous())
+    return lines.view(height, width, n, channels).permute(2, 3, 0, 1).contiguous()

@@ -8,7 +8,6 @@ from torch import Tensor
 from ...kernels.norms import wide
 from .constants import constants
 from .entry import corruption
-from .levels import truncated
 
 
 @corruption
@@ -29,7 +28,7 @@ def brightness(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # n
     value = x.amax(1, keepdim=True)
     brighter = (value + added).clamp_(max=1)
     ratio = (x / value.clamp_min(1e-12)).masked_fill_(value == 0, 1.0)
-    return truncated(ratio.mul_(brighter))
+    return ratio.mul_(brighter)
 
 
 @corruption
@@ -41,7 +40,7 @@ def contrast(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     """
     (kept,) = constants("contrast", x.shape, severity)
     mean = x.mean((2, 3), keepdim=True, dtype=wide(x.device)).to(x.dtype)
-    return truncated((x - mean).mul_(kept).add_(mean))
+    return (x - mean).mul_(kept).add_(mean)
 
 
 @corruption
@@ -60,4 +59,4 @@ def saturate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     grey = torch.ones_like(x[:1, :, :1, :1])
     grey[:, 0] = 0
     below = torch.where(spread == 0, grey, below)
-    return truncated(value - below.mul_(saturation).mul_(value))
+    return value - below.mul_(saturation).mul_(value)

@@ -11,7 +11,6 @@ from ...kernels.norms import wide
 from .constants import constants
 from .entry import corruption
 from .gaussian import gaussian_filter
-from .levels import truncated
 
 
 @corruption
@@ -40,7 +39,7 @@ def elastic_transform(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tenso
         field = keyed.symmetric(ids, severity, (2, height, width), keyed.derive(purpose, "field"))
         across, down = gaussian_filter(field, sigma, truncate=3, mode="reflect").mul_(strength).unbind(1)
         moved = _read(moved, across + columns, down + rows, mirror_pixels=True)
-    return truncated(moved)
+    return moved
 
 
 def _lines(x: Tensor) -> tuple[Tensor, Tensor]:

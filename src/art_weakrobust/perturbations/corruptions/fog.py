@@ -8,7 +8,6 @@ from torch import Tensor
 from ...kernels import keyed
 from .constants import constants
 from .entry import corruption
-from .levels import truncated
 
 _WIBBLE = 100.0  # what a height of the coarsest square is moved by, as the root of it
 
@@ -32,7 +31,7 @@ def fog(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     draws = keyed.symmetric(ids, severity, (side, side), keyed.derive(seed, "fog"))
     mist = _plasma(draws, decay)[:, None, :height, :width]
     brightest = x.amax((1, 2, 3), keepdim=True)
-    return truncated(torch.add(x, mist, alpha=amount).mul_(brightest / (brightest + amount)))
+    return torch.add(x, mist, alpha=amount).mul_(brightest / (brightest + amount))
 
 
 def _plasma(draws: Tensor, decay: float) -> Tensor:

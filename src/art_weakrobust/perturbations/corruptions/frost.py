@@ -17,7 +17,7 @@ from torch import Tensor
 from ...kernels import keyed
 from .constants import constants
 from .entry import corruption
-from .levels import luma, truncated
+from .levels import luma
 from .resample import linear
 
 _PHOTOGRAPHS = 5
@@ -47,7 +47,7 @@ def frost(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     top, left = (drawn[:, 1:] * free[which] >> _BITS).unbind(1)
     pieces = photographs.unfold(2, height, 1).unfold(3, width, 1)  # a view: every piece that could be cut
     ice = pieces[which, :, top, left].to(x.dtype)
-    return truncated(ice.mul_(added / 255).add(x, alpha=kept))
+    return ice.mul_(added / 255).add(x, alpha=kept)
 
 
 @lru_cache(maxsize=8)

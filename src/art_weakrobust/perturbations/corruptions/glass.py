@@ -39,7 +39,7 @@ def glass_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
         sources = _sources(ids[block], severity, x.shape[-2:], round(reach), round(rounds), purpose)
         planes = truncated(gaussian_filter(x[block].to(wide(x.device)), sigma)).flatten(2)
         moved = planes.gather(2, sources.unsqueeze(1).expand_as(planes)).view(x[block].shape)
-        shattered[block] = truncated(gaussian_filter(moved, sigma))
+        shattered[block] = gaussian_filter(moved, sigma)
     return shattered
 
 

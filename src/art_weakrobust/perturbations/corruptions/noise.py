@@ -17,7 +17,7 @@ from torch import Tensor
 from ...kernels import keyed
 from .constants import constants
 from .entry import corruption
-from .levels import to_levels, truncated
+from .levels import to_levels
 
 _BITS = 24  # of a hash that choose a value: probabilities are multiples of 2^-24
 _CELL_BITS = 8  # of those that choose a cell of a Poisson table
@@ -38,7 +38,7 @@ def gaussian_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """
     (sigma,) = constants("gaussian_noise", x.shape, severity)
     noise = keyed.normal(ids, severity, x.shape[1:], keyed.derive(seed, "gaussian_noise"))
-    return truncated(noise.mul_(sigma).add_(x))
+    return noise.mul_(sigma).add_(x)
 
 
 @corruption
@@ -49,7 +49,7 @@ def speckle_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """
     (sigma,) = constants("speckle_noise", x.shape, severity)
     noise = keyed.normal(ids, severity, x.shape[1:], keyed.derive(seed, "speckle_noise"))
-    return truncated(noise.mul_(sigma).add_(1).mul_(x))
+    return noise.mul_(sigma).add_(1).mul_(x)
 
 
 @corruption
@@ -63,7 +63,7 @@ def impulse_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     drawn = keyed.bits(ids, severity, x.shape[1:], keyed.derive(seed, "impulse_noise"))
     salt = drawn.bitwise_and(1)
     replaced = drawn.bitwise_right_shift_(32 - _BITS) <= int(share * 2**_BITS) - 2 ** (_BITS - 1)
-    return torch.where(replaced, salt.to(x.dtype), truncated(x.clone()))
+    return torch.where(replaced, salt.to(x.dtype), x)
 
 
 @corruption
@@ -78,7 +78,7 @@ def shot_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     drawn = keyed.bits(ids, severity, x.shape[1:], keyed.derive(seed, "shot_noise"))
     drawn.bitwise_right_shift_(32 - _BITS).bitwise_and_(2**_BITS - 1)
     counts = _counted(to_levels(x).flatten(), drawn.flatten(), _poisson_table(photons, x.device))
-    return truncated(counts.view(x.shape).to(x.dtype).div_(photons))
+    return counts.view(x.shape).to(x.dtype).div_(photons)
 
 
 class _PoissonTable(NamedTuple):

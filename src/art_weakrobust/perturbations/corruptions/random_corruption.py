@@ -30,7 +30,7 @@ class RandomCorruption(nn.Module):
 
     :param corruptions: names, functions ``(x, ids, severity, seed) -> x``, or a mapping label -> one of these; None for
         the paper's 15.
-    :param severities: some of 1 to 5, drawn alike.
+    :param severities: some of 1 to 5, drawn alike, or one.
     :param p: share of the images that are corrupted, 0 to 1.
     :param per_image: draw for every image; False draws one corruption and severity for a whole batch, which is faster.
     :param seed: of every draw.
@@ -43,7 +43,7 @@ class RandomCorruption(nn.Module):
     def __init__(
         self,
         corruptions: Iterable[Any] | Mapping[str, Any] | str | None = None,
-        severities: Sequence[int] = apply.SEVERITIES,
+        severities: Sequence[int] | int = apply.SEVERITIES,
         p: float = 1.0,
         *,
         per_image: bool = True,
@@ -54,6 +54,7 @@ class RandomCorruption(nn.Module):
         manager = Manager.of(plugins)
         self.types = resolve_corruptions(_of_the_paper(manager) if corruptions is None else corruptions, manager)
         _refuse_stored(self.types)
+        severities = (severities,) if isinstance(severities, int) else severities
         self.severities = tuple(apply.check_severity(severity, "severities") for severity in severities)
         if not self.types or not self.severities:
             raise UsageError("corruptions and severities have to name at least one each")
@@ -66,7 +67,8 @@ class RandomCorruption(nn.Module):
         """Return corrupted images of the type and on the device of ``x``; outside training, ``x`` itself.
 
         :param x: floats (n, c, h, w) in [0, 1].
-        :param ids: int64 (n,) sample ids; without them, images are numbered as they come, and never repeat a draw.
+        :param ids: int64 (n,) sample ids, on any device; without them, images are numbered as they come, and never
+            repeat a draw.
         :param draw: which view of a sample; the number of the epoch, say.
         :raises DataError: for images that are none, or too small for a corruption.
         """
@@ -80,6 +82,7 @@ class RandomCorruption(nn.Module):
     @torch.no_grad()
     def corrupt(self, x: Tensor, ids: Tensor, draw: int = 0) -> Tensor:
         """Return corrupted images, whatever the mode; see :meth:`forward`."""
+        ids = torch.as_tensor(ids, dtype=torch.int64, device=x.device)
         apply.check_pixels(x, ids, "RandomCorruption")
         if not len(x):
             return x

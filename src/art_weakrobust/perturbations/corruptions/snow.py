@@ -32,4 +32,4 @@ def snow(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     angles = keyed.symmetric(ids, severity, (), keyed.derive(purpose, "angle"), 45.0).sub_(90)
     flakes = motion_filter(flakes, angles, radius, sigma).mul_(255).round_().div_(255)
     white = torch.maximum(x, luma(x).mul_(1.5).add_(0.5))
-    return truncated(torch.lerp(white, x, kept).add_(flakes).add_(flakes.flip((2, 3))))
+    return torch.lerp(white, x, kept).add_(flakes).add_(flakes.flip((2, 3)))

@@ -12,7 +12,7 @@ from .constants import constants
 from .edges import canny, distance
 from .entry import corruption
 from .gaussian import gaussian_filter
-from .levels import luma, truncated
+from .levels import luma
 
 _WATER = (175, 238, 238)  # pale turquoise
 _MUD = (63, 42, 20)
@@ -44,10 +44,10 @@ def spatter(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     if mud:
         cover = gaussian_filter((liquid > threshold).to(liquid.dtype), strength).to(x.dtype).unsqueeze(1)
         cover.masked_fill_(cover < _SOLID, 0)
-        return truncated(x * (1 - cover) + cover * _colour(_MUD, x))
+        return x * (1 - cover) + cover * _colour(_MUD, x)
     size = max(1, _BLOCK // (height * width)) if x.device.type == "cpu" else max(1, len(x))
     light = torch.cat([_lit(part) for part in torch.split(liquid.clamp_(0, 1).mul_(255).int(), size)]).unsqueeze(1)
-    return truncated(torch.add(x, light * _colour(_WATER, x), alpha=strength))
+    return torch.add(x, light * _colour(_WATER, x), alpha=strength)
 
 
 def _colour(levels: tuple[int, int, int], x: Tensor) -> Tensor:

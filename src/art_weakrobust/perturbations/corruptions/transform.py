@@ -41,7 +41,7 @@ class CorruptionTransform(v2.Transform):  # type: ignore[misc]
     def __init__(
         self,
         corruptions: Iterable[Any] | Mapping[str, Any] | str | None = None,
-        severities: Sequence[int] = apply.SEVERITIES,
+        severities: Sequence[int] | int = apply.SEVERITIES,
         p: float = 1.0,
         *,
         seed: int = 0,
