@@ -112,8 +112,14 @@ def test_the_files_hold_the_same_table(zoo, summary):
     rows = list(csv.DictReader((zoo / "benchmark.csv").open()))
     assert [float(row["robust"]) for row in rows[:3]] == [row["robust"] for row in summary["rows"][:3]]
     assert rows[3]["status"] == "failed"
+    for name in ("contrast", "brightness"):
+        own = summary["rows"][0]["corruptions"][name]
+        told = [float(rows[0][f"{name}{end}"]) for end in ("", "_lower", "_upper", "_n")]
+        assert told == [own["accuracy"], own["lower"], own["upper"], own["n"]]
     text = (zoo / "benchmark.md").read_text()
-    assert text.count("| python:zoo_models:") == 4
+    assert text.count("| python:zoo_models:") == 4 + 3  # corruptions are told of those that ran
+    assert text.count("fgm-linf") == 3
+    assert "| model | contrast | brightness |" in text
     page = (zoo / "benchmark.html").read_text()
     for name in NAMES:
         assert f"python:zoo_models:{name}" in page
@@ -135,9 +141,28 @@ def test_a_benchmark_goes_on_where_it_stopped(zoo, summary, tmp_path, monkeypatc
     assert (copy / "python-zoo_models-first" / "scores").stat().st_mtime_ns == kept
 
 
+def test_where_no_model_ran_the_command_fails_with_the_first_reason(capsys, tmp_path):
+    missing = tmp_path / "none.npz"
+    assert run("benchmark", "--models", "digits-cnn", "--dataset", f"npz:{missing}", "--out", tmp_path / "x") == 1
+    assert "none of the 1 models ran" in capsys.readouterr().err
+    assert json.loads((tmp_path / "x" / "benchmark.json").read_text())["rows"][0]["status"] == "failed"
+
+
 def test_one_model_s_options_are_refused(capsys, tmp_path):
     assert run("benchmark", "--model", "digits-cnn", "--out", tmp_path / "x") == 2
     assert "--models A,B" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("metric", ["clean", "weak", "robust", "corruption"])
+def test_a_model_without_a_figure_stands_beside_those_that_have_one(summary, metric):
+    """A model at chance has no weak samples, and so no accuracy on them."""
+    from art_weakrobust.report.benchmark import benchmark_files
+
+    first, *others = summary["rows"]
+    empty = first | dict.fromkeys((metric, f"{metric}_lower", f"{metric}_upper", f"{metric}_n"))
+    files = benchmark_files({**summary, "rows": [empty, *others]})
+    assert all(files.values())
+    assert next(csv.DictReader(files["benchmark.csv"].decode().splitlines()))[metric] == ""
 
 
 def test_names_with_markup_are_shown_and_not_run(zoo, summary):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .console import print_json, print_text, progress_bars
+from .console import fail, print_json, print_text, progress_bars
 from .request import Request
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _OF_ONE = ("model", "weights", "mean", "std")
 
 
 def benchmark(request: Request) -> None:
-    """Score, select and validate many models, one resumable run each, and set them side by side in one table."""
+    """Score, select and validate many models, one resumable run each, and set them side by side in one table.
+
+    A model that fails is a row with its reason, and the others go on; exits with 1 where none of them ran.
+    """
     from ..pipeline.options import Options
     from ..zoo.benchmark import publish, run_all
     from ..zoo.entries import entries
@@ -54,6 +57,8 @@ def benchmark(request: Request) -> None:
         print_json(summary)
     else:
         print_text(_told(ran, summary, request.out), quiet=request.quiet)
+    if all(one.records is None for one in ran):
+        fail(f"none of the {len(ran)} models ran; the first: {ran[0].reason}", 1)
 
 
 def _command(request: Request) -> str:

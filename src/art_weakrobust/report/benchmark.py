@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .html import environment, sealed, stylesheet
@@ -16,6 +16,8 @@ FEW = 10
 """A model with fewer samples of a set is not spoken of as the best on it."""
 METRICS = {"clean": "Clean", "weak": "Weak set", "robust": "Robust", "corruption": "Corruptions"}
 """Measure -> how tables call it."""
+ENDS = ("", "_lower", "_upper", "_n")
+"""What is told of an accuracy: itself, its interval, and of how many samples it is."""
 
 
 def benchmark_files(summary: Mapping[str, Any]) -> Mapping[str, bytes]:
@@ -61,36 +63,48 @@ def table(summary: Mapping[str, Any]) -> str:
     """Return one line a model with every figure; a cell that a spreadsheet would run begins with an apostrophe."""
     buffer = io.StringIO()
     names = _corruptions(summary)
-    measured = [f"{metric}{end}" for metric in METRICS for end in ("", "_lower", "_upper", "_n")]
+    measured = [f"{metric}{end}" for metric in METRICS for end in ENDS]
     facts = ["name", "status", "reason", "published_clean", "published_robust", "n_scored", "n_weak"]
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*facts, *measured, "robust_attacks", *names])
+    writer.writerow([*facts, *measured, "robust_attacks", *(f"{name}{end}" for name in names for end in ENDS)])
     for row in summary["rows"]:
-        cells = [row[name] for name in (*facts, *measured)]
-        cells += [
-            " ".join(row["robust_attacks"]),
-            *(row["corruptions"].get(name, {}).get("accuracy") for name in names),
-        ]
+        told = [row["corruptions"].get(name, {}) for name in names]
+        cells = [*(row[name] for name in (*facts, *measured)), " ".join(row["robust_attacks"])]
+        cells += [cell.get(key) for cell in told for key in ("accuracy", "lower", "upper", "n")]
         writer.writerow([_safe(cell) for cell in cells])
     return buffer.getvalue()
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """Return the main table as Markdown: per cent, with 95 % intervals."""
-    lines = [
-        f"| model | {' | '.join(METRICS.values())} | published: clean, robust |",
-        f"|---|{'---|' * len(METRICS)}---|",
-    ]
-    for row in summary["rows"]:
-        if row["status"] == "failed":
-            lines.append(
-                f"| {_cell(row['name'])} | {' | '.join(['–'] * len(METRICS))} | failed: {_cell(row['reason'])} |"
-            )
-            continue
-        cells = [_measured(row, metric) for metric in METRICS]
-        published = [percent(row[key]) if known(row[key]) else "–" for key in ("published_clean", "published_robust")]
-        lines.append(f"| {_cell(row['name'])} | {' | '.join(cells)} | {', '.join(published)} |")
+    """Return both tables as Markdown, measures and corruptions: per cent, with 95 % intervals and n."""
+    done, names = _done(summary), _corruptions(summary)
+    lines = _grid(["model", *METRICS.values(), "attacks", "published: clean, robust"], map(_line, summary["rows"]))
+    if names:
+        rows = [[_cell(row["name"]), *(_corrupted(row, name) for name in names)] for row in done]
+        lines += ["", *_grid(["model", *names], rows)]
     return "\n".join([*lines, "", *answers(summary).values(), ""])
+
+
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _line(row: Row) -> list[str]:
+    if row["status"] == "failed":
+        return [_cell(row["name"]), *["–"] * (len(METRICS) + 1), f"failed: {_cell(row['reason'])}"]
+    published = [percent(row[key]) if known(row[key]) else "–" for key in ("published_clean", "published_robust")]
+    attacks = ", ".join(row["robust_attacks"]) or "–"
+    return [_cell(row["name"]), *(_counted(row, metric) for metric in METRICS), attacks, ", ".join(published)]
+
+
+def _counted(row: Row, metric: str) -> str:
+    measured = _measured(row, metric)
+    return measured if measured == "–" else f"{measured}, n {count(row[f'{metric}_n'])}"
+
+
+def _corrupted(row: Row, name: str) -> str:
+    cell = row["corruptions"].get(name, {})
+    return _counted({name: cell.get("accuracy"), **{f"{name}_{key}": cell.get(key) for key in cell}}, name)
 
 
 def _done(summary: Mapping[str, Any]) -> list[Row]:
