@@ -51,13 +51,15 @@ def arrays(clean, dim, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pictures_root(tmp_path_factory):
-    """Three pictures each of four classes, in folders of PNG."""
+    """Three pictures each of four classes to test on, one each to train on, in folders of PNG."""
     root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(1)
     for kind in ("ant", "bee", "cat", "dog"):
         (root / "val" / kind).mkdir(parents=True)
         for number in range(3):
             levels = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
             Image.fromarray(levels).save(root / "val" / kind / f"{kind}_{number}.png")
+        (root / "train" / kind).mkdir(parents=True)
+        Image.fromarray(levels).save(root / "train" / kind / f"{kind}_of_training.png")
     return root
 
 
