@@ -170,3 +170,10 @@ def test_attacks_that_ask_for_more_than_labels_are_refused_in_one_sentence(attac
     with pytest.raises(PluginError, match=f"{words}, which the estimator does not give"):
         made.check_needs(made.base, ("before",))
     made.check_needs(made.base, ("score",))  # which builds none
+
+
+def test_fine_tuning_a_black_box_is_refused_before_an_hour_is_spent_on_scores(pictures):
+    made = context(model="black", dataset=pictures, resize=8, crop=6, estimator="black-box", attacks="")
+    with pytest.raises(PluginError, match="trainer 'weakrobust' needs gradients, which the estimator does not give"):
+        made.check_needs(made.base, ("score", "select", "before", "finetune"))
+    made.check_needs(made.base, ("score", "select", "before"))

@@ -233,7 +233,7 @@ class Context:
             self.manager.find("corruption", split_argument(text)[0])
 
     def check_needs(self, estimator: Estimator, stages: Collection[str]) -> None:
-        """Refuse, before the run, a scorer or attack that asks for what the estimator does not give.
+        """Refuse, before the run, a scorer, attack or trainer that asks for what the estimator does not give.
 
         :param stages: attacks are built by some of them alone.
         :raises PluginError: in one sentence.
@@ -244,8 +244,10 @@ class Context:
         scorer = Reference.parse(self.options.scorer)
         things = [self.manager.find("scorer", scorer.name)] if "score" in stages else []
         attacks = split_list(self.options.attacks) if ATTACKING & set(stages) else []
-        attacks += [scorer.options["attack"]] if things and "attack" in scorer.options else []
+        attacks += [scorer.options["attack"]] if "score" in stages and "attack" in scorer.options else []
         things += [self.manager.find("attack", Reference.parse(text).name) for text in attacks if isinstance(text, str)]
+        if "finetune" in stages:
+            things.append(self.manager.find("trainer", Reference.parse(self.options.trainer).name))
         for thing in things:
             self.manager.require(thing, given)
 
