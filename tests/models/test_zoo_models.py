@@ -85,11 +85,14 @@ def test_torchvisions_resnet50_is_found_in_pytorchs_own_cache(dictionary, tmp_pa
 
 
 def test_it_takes_the_arguments_of_load_model_and_gives_what_that_gives(dictionary, saved, zoo):
+    from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.utils import load_model
 
     folder = saved(SMALL, {"state_dict": {f"module.{k}": v for k, v in dictionary(SMALL).state_dict().items()}})
-    arguments = ("Hendrycks2020AugMix_WRN", folder, "cifar10", "corruptions")
-    same_answers(load_robustbench(*arguments), load_model(*arguments), (3, 32, 32))
+    words = ("Hendrycks2020AugMix_WRN", folder, "cifar10", "corruptions")
+    members = ("Hendrycks2020AugMix_WRN", folder, BenchmarkDataset("cifar10"), ThreatModel("corruptions"))
+    for arguments in (words, members):
+        same_answers(load_robustbench(*arguments), load_model(*arguments), (3, 32, 32))
 
 
 def test_another_checkpoint_may_be_named(dictionary, tmp_path):

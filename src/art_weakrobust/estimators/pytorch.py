@@ -26,6 +26,8 @@ from .shapes import shape_and_classes
 from .tensors import TensorPasses
 
 if TYPE_CHECKING:
+    from enum import Enum
+
     from ..protocols import ModelInfo
 
 
@@ -244,8 +246,8 @@ class FastPyTorchClassifier(TensorPasses):
     def from_robustbench(
         cls,
         model_name: str,
-        dataset: str = "cifar10",
-        threat_model: str = "Linf",
+        dataset: str | Enum = "cifar10",
+        threat_model: str | Enum = "Linf",
         *,
         model_dir: str = "./models",
         custom_checkpoint: str = "",

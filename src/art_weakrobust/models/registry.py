@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,14 @@ def entries(dataset: str | None = None, threat: str | None = None) -> list[Entry
     return [e for e in _zoo() if dataset in (None, e.dataset) and wanted in (None, e.threat)]
 
 
-def entry(dataset: str, threat: str, name: str) -> Entry:
+def entry(dataset: str | Enum, threat: str | Enum, name: str) -> Entry:
     """Return one model.
 
-    :param threat: ``corruptions_3d`` shares the models of ``corruptions``.
+    :param dataset: a word, or RobustBench's ``BenchmarkDataset``.
+    :param threat: a word, or RobustBench's ``ThreatModel``; ``corruptions_3d`` shares the models of ``corruptions``.
     :raises ModelError: for a name that is not in the zoo, with the nearest ones.
     """
+    dataset, threat = (str(getattr(word, "value", word)) for word in (dataset, threat))
     known = {e.name: e for e in entries(dataset, threat)}
     if name not in known:
         listing = f"art-weakrobust models --dataset {dataset} --threat {_threat(threat)}"

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def robustbench(
 def load_robustbench(
     model_name: str,
     model_dir: str | Path = MODEL_DIR,
-    dataset: str = "cifar10",
-    threat_model: str = "Linf",
+    dataset: str | Enum = "cifar10",
+    threat_model: str | Enum = "Linf",
     custom_checkpoint: str | Path = "",
     *,
     download: bool = False,
@@ -70,14 +71,14 @@ def load_robustbench(
 
     :param model_name: as RobustBench spells it.
     :param model_dir: the folder in which robustbench keeps, or would keep, the checkpoints.
-    :param dataset: ``cifar10``, ``cifar100`` or ``imagenet``.
-    :param threat_model: ``Linf``, ``L2``, ``corruptions`` or ``corruptions_3d``.
+    :param dataset: ``cifar10``, ``cifar100`` or ``imagenet``, or RobustBench's ``BenchmarkDataset``.
+    :param threat_model: ``Linf``, ``L2``, ``corruptions`` or ``corruptions_3d``, or RobustBench's ``ThreatModel``.
     :param custom_checkpoint: a file to take instead of the zoo's; not for ensembles.
     :param download: fetch what is not there; never by default.
     :param allow_unsafe: read checkpoints that need unpickling, which runs code that they hold.
     :raises ModelError: for a model that the zoo does not have, and files that are missing, damaged or do not fit.
     """
-    wanted = entry(str(dataset), str(threat_model), model_name)
+    wanted = entry(dataset, threat_model, model_name)
     return _loaded(wanted, model_dir, custom_checkpoint, download=download, allow_unsafe=allow_unsafe)
 
 
