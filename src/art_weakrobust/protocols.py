@@ -142,6 +142,7 @@ class ModelInfo:
     :param resize: pixels of the shorter side that its images are resized to, or None; the data set does it.
     :param crop: pixels of the square cut from their middle afterwards, or None.
     :param interpolation: of the resize: ``nearest``, ``bilinear`` or ``bicubic``; None leaves it to the data set.
+    :param squash: whether the resize gives both sides that size, whatever their proportion.
     :param published: clean accuracy in [0, 1] that is published for it, or None.
     """
 
@@ -153,4 +154,5 @@ class ModelInfo:
     resize: int | None = None
     crop: int | None = None
     interpolation: str | None = None
+    squash: bool = False
     published: float | None = None

@@ -120,6 +120,14 @@ def test_resize_and_crop_are_torchvision_s(tmp_path, size, interpolation):
     assert np.array_equal(data.take(np.array([0])).x[0], expected.numpy())
 
 
+def test_a_squashed_image_keeps_nothing_of_its_proportion(tmp_path):
+    write(tmp_path / "train" / "a" / "x.png", (40, 31), "PNG")
+    data = folder(str(tmp_path), resize=25, squash=True, split="train")
+    image = Image.open(tmp_path / "train" / "a" / "x.png")
+    expected = transforms.Compose([transforms.Resize((25, 25)), transforms.ToTensor()])(image)
+    assert np.array_equal(data.take(np.array([0])).x[0], expected.numpy())
+
+
 def test_images_of_mixed_size_are_refused_with_the_way_out(tree):
     write(tree / "train" / "zebra" / "9.jpg", (20, 20))
     with pytest.raises(DataError, match="--resize N --crop N"):

@@ -24,12 +24,14 @@ class Fit:
     :param resize: pixels that the shorter side gets, the longer one in proportion; None leaves the size.
     :param crop: pixels of the square that is cut from the middle, afterwards; None leaves all.
     :param interpolation: ``nearest``, ``bilinear`` or ``bicubic``, all with antialiasing.
+    :param squash: give both sides ``resize`` pixels, whatever their proportion.
     :raises UsageError: for sizes below 1, or another interpolation.
     """
 
     resize: int | None = None
     crop: int | None = None
     interpolation: str = "bilinear"
+    squash: bool = False
 
     def __post_init__(self) -> None:
         for name in ("resize", "crop"):
@@ -66,6 +68,8 @@ class Fit:
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
         short = min(width, height)
+        if self.resize is not None and self.squash:
+            return self.resize, self.resize
         if self.resize is None or short == self.resize:
             return width, height
         longer = int(self.resize * max(width, height) / short)  # cut down, as torchvision does

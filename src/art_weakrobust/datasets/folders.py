@@ -55,6 +55,7 @@ def folder(
     resize: int | None = None,
     crop: int | None = None,
     interpolation: str = "bilinear",
+    squash: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -63,7 +64,7 @@ def folder(
 
     :param argument: path of the root.
     :param split: ``train``, ``test``, ``validation``, or ``all``: every image there is.
-    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param indices: sample ids to keep; None for all.
     :param limit: keep a seeded, stratified N.
     :param seed: of the halves of a single split, and of ``limit``.
@@ -73,7 +74,7 @@ def folder(
     names = tuple(sorted({name for base in _bases(root, where).values() for name in _classes(base, where)}))
     labels = {name: number for number, name in enumerate(names)}
     data = FolderImages(
-        _found(root, split, where, labels, seed), where, labels, names, Fit(resize, crop, interpolation)
+        _found(root, split, where, labels, seed), where, labels, names, Fit(resize, crop, interpolation, squash)
     )
     return part(data, indices, limit, seed)
 
@@ -85,6 +86,7 @@ def imagenet(
     resize: int | None = None,
     crop: int | None = None,
     interpolation: str = "bilinear",
+    squash: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -107,7 +109,7 @@ def imagenet(
                     "for classes of your own use folder:ROOT"
                 )
     data = FolderImages(
-        _found(root, split, where, labels, seed), where, labels, _names(), Fit(resize, crop, interpolation)
+        _found(root, split, where, labels, seed), where, labels, _names(), Fit(resize, crop, interpolation, squash)
     )
     return part(data, indices, limit, seed)
 

@@ -29,6 +29,7 @@ def hf(
     resize: int | None = None,
     crop: int | None = None,
     interpolation: str = "bilinear",
+    squash: bool = False,
     download: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
@@ -38,7 +39,7 @@ def hf(
     :param argument: ``NAME`` or ``NAME@CONFIG`` on the hub, or the path of a local folder.
     :param split: ``train``, ``test`` (``validation`` where there is no ``test``), or as the data set calls it.
     :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
-    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param download: fetch what is not in the library's cache; never by default.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
@@ -46,7 +47,7 @@ def hf(
     """
     where = f"hf:{argument} ({split})"
     rows = _loaded(argument, split, download, where)
-    fit = Fit(resize, crop, interpolation)
+    fit = Fit(resize, crop, interpolation, squash)
     return part(HubImages(rows, where, label_column, fit), indices, limit)
 
 

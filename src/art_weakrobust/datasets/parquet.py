@@ -36,6 +36,7 @@ def parquet(
     resize: int | None = None,
     crop: int | None = None,
     interpolation: str = "bilinear",
+    squash: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
 ) -> Dataset:
@@ -44,14 +45,14 @@ def parquet(
     :param argument: path of the folder or file.
     :param split: ``train``, ``test`` or ``validation``; see :func:`~art_weakrobust.datasets.shards.find_shards`.
     :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
-    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop`` and ``interpolation``.
+    :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
     :raises DataError: where a path, file, column, label or image is not what it should be.
     """
     path = checks.existing(argument, "parquet")
     where = f"parquet:{argument} ({split})"
-    fit = Fit(resize, crop, interpolation)
+    fit = Fit(resize, crop, interpolation, squash)
     data = ParquetImages(find_shards(path, split, where), where, label_column=label_column, fit=fit)
     return part(data, indices, limit)
 

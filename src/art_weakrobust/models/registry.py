@@ -67,6 +67,7 @@ class Entry:
             resize=resize,
             crop=crop if self.fit else None,
             interpolation=interpolation,
+            squash=interpolation == "bilinear" and resize == crop,  # RobustBench's Res224; timm's are bicubic
             published=None if self.clean is None else round(self.clean / 100, 4),
         )
 

@@ -291,4 +291,4 @@ class Context:
 
 
 def _preparation(info: ModelInfo) -> dict[str, Any]:
-    return {"resize": info.resize, "crop": info.crop, "interpolation": info.interpolation}
+    return {"resize": info.resize, "crop": info.crop, "interpolation": info.interpolation, "squash": info.squash}
