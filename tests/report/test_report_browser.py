@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from art_weakrobust.report.html import html_report
-from art_weakrobust.results import Records
+from art_weakrobust.results import Records, Validation
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the extra test-browser is not installed")
 pytestmark = pytest.mark.browser
@@ -178,6 +179,51 @@ def test_a_cell_of_the_flips_opens_its_samples(
     expected = [row["rank"] for row in summary["tables"]["samples"] if row["outcomes"][at] == "f"]
     assert ranks(page) == expected
     assert len(expected) == number, "all 60 weak samples are shown"
+
+
+def test_a_cell_opens_its_samples_though_one_type_ran_and_all_were_right(
+    visit: Callable[..., Any], make_records: Callable[..., Records], tmp_path: Path
+) -> None:
+    address = write(always_right(make_records(types=2), "uniform_noise"), tmp_path)
+    page = visit(address)
+    page.locator("#changed .seg input[value=b]").check()
+    page.locator("#changed .view.b .flips summary").click()
+    link = page.locator("#changed .view.b .flips tbody a")
+    number = int(link.inner_text())
+    link.click()
+    assert page.locator("#filters [name=type]").input_value() == "uniform_noise"
+    assert len(ranks(page)) == number == 30
+
+
+def always_right(records: Records, kind: str) -> Records:
+    """The same records with every verdict under a type right, before and after."""
+
+    def right(validation: Validation) -> Validation:
+        table = validation.table
+        sure = pc.or_(table["correct"], pc.equal(table["type"].cast(pa.string()), kind))
+        return Validation(table.set_column(table.column_names.index("correct"), "correct", sure), validation.types)
+
+    assert records.before is not None
+    assert records.after is not None
+    return records.with_(before=right(records.before), after=right(records.after))
+
+
+def test_brushing_reaches_scores_that_are_small_distances(
+    visit: Callable[..., Any], records: Records, tmp_path: Path
+) -> None:
+    table = records.scores.table
+    small = pc.multiply(pc.subtract(table["score"], 1.0), 1e-3)  # minus a distance
+    scores = type(records.scores)(table.set_column(table.column_names.index("score"), "score", small))
+    page = visit(write(records.with_(scores=scores), tmp_path))
+    page.locator("#histogram").scroll_into_view_if_needed()
+    box = page.locator("#histogram").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60, steps=4)
+    page.mouse.up()
+    low, high = (float(page.locator(f"#filters [name={name}]").input_value()) for name in ("low", "high"))
+    assert -1e-3 < low < high < 0
+    assert 0 < len(ranks(page)) < 60
 
 
 def test_the_keyboard_reaches_opens_and_leaves_a_sample(visit: Callable[..., Any], written: str) -> None:

@@ -162,6 +162,14 @@ class TestFilters:
         assert '<input name="class" list="list-class"' in html
         assert '<select name="class">' not in html
 
+    def test_two_classes_of_one_name_are_told_apart(self, make_records: Callable[..., Records]) -> None:
+        records = make_records(nb_classes=200, shown=100)
+        summary = summarise(records.with_(class_names=("crane",) * 200))
+        texts = [text for one in gallery.filters(summary, summary["tables"]["samples"]) for _, text in one["options"]]
+        assert sum(text.startswith("crane, class ") for text in texts) > 30
+        for one in gallery.filters(summary, summary["tables"]["samples"]):
+            assert len({text for _, text in one["options"]}) == len(one["options"])
+
     def test_the_tune_half_has_no_outcome_under_any_type(self, summary: dict[str, Any]) -> None:
         for row in summary["tables"]["samples"]:
             assert len(row["outcomes"]) == len(summary["outcome_types"])

@@ -94,6 +94,42 @@ def test_a_significant_loss_offers_the_dial_with_a_quoted_command() -> None:
     assert action["command"] == "art-weakrobust finetune --out 'runs/a b' --clean-budget 1"
 
 
+GOT_WORSE = {"set": "test", "verdict": "worse", "type": "fog", "family": "corruptions", "change": -0.1}
+
+
+@pytest.mark.parametrize(
+    ("told", "command"),
+    [
+        ({"paired": [GOT_WORSE]}, "art-weakrobust finetune --out 'runs/a b' --clean-budget 0"),
+        ({"samples": [{"kind": "mislabelled"}]}, "art-weakrobust report --out 'runs/a b' --csv tables"),
+        (
+            {"findings": ({"severity": "error"},), "arguments": {"model": "m", "dataset": "d", "label_column": "l"}},
+            "art-weakrobust doctor --model m --dataset d --label-column l",
+        ),
+        (
+            {"weak_set": {"tune": 0, "held_out": 0}, "arguments": {"out": "r", "radius": 8 / 255}},
+            "art-weakrobust score --out r --radius 16/255 --force",
+        ),
+        (
+            {"weak_set": {"tune": 1, "held_out": 1}, "validation": [{}]},
+            "art-weakrobust finetune --out 'runs/a b'",
+        ),
+    ],
+)
+def test_every_next_step_has_the_command_that_does_it(told: dict[str, Any], command: str) -> None:
+    found = summary(**{name: rows for name, rows in told.items() if name not in ("arguments", "weak_set")})
+    found["provenance"]["arguments"] |= told.get("arguments", {})
+    found["weak_set"] = told.get("weak_set")
+    assert [action["command"] for action in advice.actions(found)] == [command]
+
+
+def test_a_factory_is_named_again_by_every_command_that_calls_the_model() -> None:
+    found = summary(measure("clean", "worse", 0.9, 0.8), measure("robust", "better", 0.1, 0.4))
+    found["provenance"]["arguments"]["model"] = "python:mine:net"
+    for command in (advice.redial(found), advice.reproduce(found), advice.actions(found)[0]["command"]):
+        assert command.endswith("--model python:mine:net")
+
+
 def test_a_small_p_without_evidence_is_explained() -> None:
     assert split({"verdict": "no_evidence", "p_holm": 0.001})
     assert not split({"verdict": "no_evidence", "p_holm": 0.2})

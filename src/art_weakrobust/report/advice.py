@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import shlex
 
-from .typography import brackets, capital, count, listing, points, type_name
+from ..errors import UsageError
+from ..threat import parse_eps
+from .typography import brackets, capital, count, listing, points, setting, type_name
 from .wording import Summary, fine_tuned, has_errors
+
+_EXAMINED = ("model", "weights", "mean", "std", "dataset", "split", "label_column", "resize", "crop")
+"""Arguments by which the doctor finds model and data."""
 
 
 def trail(summary: Summary) -> list[tuple[str, str]]:
@@ -41,16 +46,31 @@ def _command(summary: Summary, *words: str) -> str:
     return shlex.join(["art-weakrobust", words[0], "--out", str(out), *words[1:]]) if out else ""
 
 
-def redial(summary: Summary) -> str:
-    """Return the command that chooses another point of the dial; empty where no directory is known."""
-    return _command(summary, "finetune", "--clean-budget", "1")
+def _with_model(summary: Summary, *words: str) -> str:
+    """Return a command that calls the model: a factory runs code, so it is named every time."""
+    model = str(summary["provenance"]["arguments"].get("model", ""))
+    return _command(summary, *words, *(("--model", model) if model.startswith("python:") else ()))
+
+
+def redial(summary: Summary, clean_budget: int = 1) -> str:
+    """Return the command that chooses another point of the dial; empty where no directory is known.
+
+    :param clean_budget: points of clean accuracy that may be lost.
+    """
+    return _with_model(summary, "finetune", "--clean-budget", str(clean_budget))
 
 
 def reproduce(summary: Summary) -> str:
     """Return the command that scores the sample ``INDEX`` again from its seed; empty where no directory is known."""
-    model = str(summary["provenance"]["arguments"].get("model", ""))
-    named = ("--model", model) if model.startswith("python:") else ()  # a factory runs code: it is named every time
-    return _command(summary, "sample", "--index", "INDEX", *named)
+    return _with_model(summary, "sample", "--index", "INDEX")
+
+
+def _examine(summary: Summary) -> str:
+    """Return the command that asks the doctor again; the data, too, may be mended by then, so it has no run."""
+    given = summary["provenance"]["arguments"]
+    chosen = [("--" + name.replace("_", "-"), str(given[name])) for name in _EXAMINED if given.get(name) is not None]
+    known = "model" in given and "dataset" in given
+    return shlex.join(["art-weakrobust", "doctor", *(word for pair in chosen for word in pair)]) if known else ""
 
 
 def actions(summary: Summary) -> list[dict[str, str]]:
@@ -66,7 +86,8 @@ def actions(summary: Summary) -> list[dict[str, str]]:
 
     rows = {row["metric"]: row for row in summary["tables"]["headline"]}
     if has_errors(summary):
-        add("Mend what the doctor found.", "Until then before and after cannot be compared.", link="doctor")
+        text = "Until then before and after cannot be compared; the doctor says in seconds whether it is mended."
+        add("Mend what the doctor found.", text, _examine(summary), link="doctor")
     clean = rows.get("clean", {})
     if clean.get("verdict") == "worse":
         loss = f"{points(clean['change'])} pt {brackets(clean['change_lower'], clean['change_upper'], signed=True)}"
@@ -75,14 +96,16 @@ def actions(summary: Summary) -> list[dict[str, str]]:
     worse = [row["type"] for row in summary["tables"]["paired"] if row["set"] == "test" and row["verdict"] == "worse"]
     worse = [name for name in worse if name != "clean"]
     if worse:
-        add("Mend what got worse.", f"{capital(listing([type_name(n) for n in worse]))} lost accuracy.", link="changed")
+        lost = f"{capital(listing([type_name(name) for name in worse]))} lost accuracy."
+        text = f"{lost} The closer to the old weights, the less of it is lost, and of the gain is kept."
+        add("Weigh what got worse.", text, redial(summary, 0), link="changed")
     found += _steps_of_a_diagnosis(summary)
     doubtful = sum(row["kind"] == "mislabelled" for row in summary["tables"]["samples"])
     if doubtful:
         add(
             "Check labels before training again.",
-            f"{doubtful} of the weakest may be mislabelled.",
-            "",
+            f"{doubtful} of the weakest may be mislabelled; their files are listed in samples.csv.",
+            _command(summary, "report", "--csv", "tables"),
             "samples",
             "kind=mislabelled",
         )
@@ -94,9 +117,22 @@ def _steps_of_a_diagnosis(summary: Summary) -> list[dict[str, str]]:
     empty = roles is not None and not roles["tune"] + roles["held_out"]
     if empty:
         text = "No error was found near any sample, so there is nothing weak to tune on. A larger radius tests more."
-        return [{"title": "Score with a larger radius.", "text": text, "command": "", "link": "scores", "filter": ""}]
+        command = _larger(summary)
+        return [
+            {"title": "Score with a larger radius.", "text": text, "command": command, "link": "scores", "filter": ""}
+        ]
     if roles is not None and not fine_tuned(summary) and summary["tables"]["validation"]:
         text = "The weak half that is set aside for it and the weak types above guide the fine-tuning."
-        command = _command(summary, "finetune")
+        command = _with_model(summary, "finetune")
         return [{"title": "Fine-tune where it is weak.", "text": text, "command": command, "link": "", "filter": ""}]
     return []
+
+
+def _larger(summary: Summary) -> str:
+    """Return the command that scores anew, in twice the radius; empty where none is known."""
+    given = summary["provenance"]["arguments"].get("radius")
+    try:
+        radius = setting(2 * parse_eps(given, "radius"), "radius")
+    except UsageError:
+        return ""
+    return _with_model(summary, "score", "--radius", radius, "--force")

@@ -49,7 +49,8 @@ def filters(summary: Summary, rows: Sequence[Row]) -> list[dict[str, Any]]:
     told = any(code != UNKNOWN for row in rows for code in row["outcome"] + row["outcomes"])
     if wording.fine_tuned(summary) and told:
         found.append(_filter("after", "After fine-tuning", "whatever", list(AFTER)))
-    return [one for one in found if len(one["options"]) > 1 or (one["key"] == "kind" and one["options"])]
+    alone = ("type", "kind")  # of which one option tells samples apart, and is linked to from outside
+    return [one for one in found if len(one["options"]) > (one["key"] not in alone)]
 
 
 def sorts(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -85,7 +86,9 @@ def _filter(key: str, label: str, every: str, options: list[tuple[str, str]]) ->
 def _counted(rows: Sequence[Row], key: str, name: Callable[[Row], str]) -> list[tuple[str, str]]:
     counts = Counter(row[key] for row in rows if row[key] is not None)
     names = {row[key]: name(row) for row in rows if row[key] is not None}
-    return [(str(value), f"{names[value]} ({counts[value]})") for value in sorted(counts)]
+    uses = Counter(names.values())  # ImageNet has two classes named crane: an option is found by its text
+    texts = {value: text if uses[text] == 1 else f"{text}, class {value}" for value, text in names.items()}
+    return [(str(value), f"{texts[value]} ({counts[value]})") for value in sorted(counts)]
 
 
 def _read(row: Row) -> str:
@@ -93,13 +96,11 @@ def _read(row: Row) -> str:
 
 
 def _types(summary: Summary, rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Return the types under which a shown sample of the held-out half was judged wrong, before or after."""
-    wrong = [
-        sum(row["outcomes"][at : at + 1] not in ("", UNKNOWN, RIGHT) for row in rows)
-        for at in range(len(summary["outcome_types"]))
-    ]
+    """Return the types under which a shown sample of the held-out half was judged, and how many were wrong."""
+    codes = [[row["outcomes"][at : at + 1] for row in rows] for at in range(len(summary["outcome_types"]))]
+    judged = [[code for code in own if code not in ("", UNKNOWN)] for own in codes]
     return [
-        (kind, f"{type_name(kind)} ({number})")
-        for kind, number in zip(summary["outcome_types"], wrong, strict=True)
-        if number
+        (kind, f"{type_name(kind)} ({len(own) - own.count(RIGHT)})")
+        for kind, own in zip(summary["outcome_types"], judged, strict=True)
+        if own
     ]

@@ -76,7 +76,8 @@ if (histogram && form) {
     const box = histogram.getBoundingClientRect();
     return ends[0] + (ends[1] - ends[0]) * Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
   };
-  const range = event => [start, at(event)].sort((x, y) => x - y).map(value => value.toFixed(3));
+  const digits = Math.min(12, Math.max(3, 3 - Math.floor(Math.log10(ends[1] - ends[0] || 1)))); // distances are small
+  const range = event => [start, at(event)].sort((x, y) => x - y).map(value => value.toFixed(digits));
   histogram.classList.add("brushable");
   histogram.onpointerdown = event => { start = at(event); histogram.setPointerCapture(event.pointerId); event.preventDefault(); };
   histogram.onpointermove = event => { if (start !== null) { const [low, high] = range(event); brushed({ low, high }); } };
