@@ -97,7 +97,7 @@ def actions(summary: Summary) -> list[dict[str, str]]:
     worse = [name for name in worse if name != "clean"]
     if worse:
         lost = f"{capital(listing([type_name(name) for name in worse]))} lost accuracy."
-        text = f"{lost} The closer to the old weights, the less of it is lost, and of the gain is kept."
+        text = f"{lost} Nearer to the old weights less is lost, and less is gained."
         add("Weigh what got worse.", text, redial(summary, 0), link="changed")
     found += _steps_of_a_diagnosis(summary)
     doubtful = sum(row["kind"] == "mislabelled" for row in summary["tables"]["samples"])
