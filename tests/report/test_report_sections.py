@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from art_weakrobust.report import advice, curves, gallery, wording
+from art_weakrobust.report import advice, curves, gallery, sections, wording
 from art_weakrobust.report.html import html_report
 from art_weakrobust.report.sections import fold
 from art_weakrobust.report.summary import summarise
@@ -224,6 +224,13 @@ class TestFolds:
     def test_a_class_of_few_samples_is_drawn_grey(self, make_records: Callable[..., Records]) -> None:
         html = section(page_of(make_records(nb_classes=120)), "classes")
         assert html.count('<tr class="muted">') == 20, "ten samples a class are few"
+
+    def test_of_many_classes_those_without_a_score_are_no_strongest(self) -> None:
+        row = {"label": 0, "name": "c", "n_test": 0, "n_weak": 0, "weak_lower": 0.0, "weak_upper": 0.5}
+        rows = [row | {"label": k, "n_scored": k % 2, "weak_share": 0.0 if k % 2 else None} for k in range(80)]
+        drawn = sections.classes({"tables": {"classes": rows}})
+        assert [each["n_scored"] for each in drawn["rows"]] == [1] * 20
+        assert drawn["left_out"] == 60
 
 
 def test_a_python_factory_is_named_again_by_the_command_that_reproduces(records: Records) -> None:

@@ -187,7 +187,8 @@ def classes(summary: Summary) -> Row:
     """Return the classes, the weakest first; of more than thirty the 15 weakest and the 5 strongest."""
     rows = summary["tables"]["classes"]
     mean = weak_share(summary)
-    shown = rows if len(rows) <= MANY_CLASSES else [*rows[:WEAKEST], *rows[-STRONGEST:]]
+    scored = [row for row in rows if row["n_scored"]]  # of the others nobody knows how weak they are
+    shown = rows if len(rows) <= MANY_CLASSES else [*scored[:WEAKEST], *scored[WEAKEST:][-STRONGEST:]]
     scale = svg.Scale.around(row["weak_upper"] for row in shown)
     drawn = [
         {
