@@ -58,7 +58,7 @@ def test_load_imagenetc_reads_a_tree_named_from_its_list(readers, tmp_path):
         folder = tmp_path / "clean" / "val" / kind
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (number % 251, 80, 120)).save(folder / f"{stem}.JPEG", quality=95)
-    clean = imagenet(str(tmp_path / "clean"), split="test")
+    clean = imagenet(str(tmp_path / "clean"), split="all")
     write_set(clean, tmp_path / "ImageNet-C", {"brightness": brightness}, severities=[3])
     images, labels = readers.load_imagenetc(20, 3, str(tmp_path), corruptions=["brightness"])
     folders = sorted({kind for kind, _ in wanted})
