@@ -237,3 +237,11 @@ def test_a_python_factory_is_named_again_by_the_command_that_reproduces(records:
     facts = {"arguments": {"out": "runs/a", "model": "python:nets:small"}, "command": "c"}
     command = advice.reproduce(summarise(records.with_(provenance=facts)))
     assert command == "art-weakrobust sample --out runs/a --index INDEX --model python:nets:small"
+
+
+def test_one_attack_has_one_p_value_the_headline_s(make_records: Callable[..., Records]) -> None:
+    records = summarise(make_records(types=3))
+    row = next(row for row in records["tables"]["paired"] if (row["type"], row["set"]) == ("fgm-linf", "test"))
+    assert next(row for row in records["tables"]["headline"] if row["metric"] == "robust")["types"] == ["fgm-linf"]
+    assert (row["p"], row["p_holm"], row["verdict"]) == (None, None, "see headline")
+    assert "FGM" not in wording.changed(records)

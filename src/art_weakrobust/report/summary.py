@@ -99,7 +99,8 @@ def _tables(records: Records) -> dict[str, list[Row]]:
     }
     tables["security_curve"] = tables["security_curve"] or security_rows(records)
     if before is not None and after is not None:
-        tables["paired"] = metrics.paired_table(before, after, tuned)
+        alone = {row["types"][0] for row in tables["headline"] if len(row["types"]) == 1}
+        tables["paired"] = [_once(row, alone) for row in metrics.paired_table(before, after, tuned)]
         tables["flips"] = flip_table(before, after)
         tables["severity_paired"] = metrics.severity_paired(before, after, tuned)
     if records.scores is not None and {"label", "correct"} <= set(records.scores.table.column_names):
@@ -110,6 +111,13 @@ def _tables(records: Records) -> dict[str, list[Row]]:
             records.scores, chosen, before, after, eps=budget, class_names=records.class_names
         )
     return tables
+
+
+def _once(row: Row, alone: set[str]) -> Row:
+    """Return a paired row without its test where the headline makes the same one: a comparison has one p-value."""
+    if row["set"] != "test" or row["type"] not in alone or row["verdict"] == "not run":
+        return row
+    return row | {"p": None, "p_holm": None, "verdict": "see headline"}
 
 
 def _corruption_errors(records: Records, validation: Validation) -> list[Row]:

@@ -141,11 +141,11 @@ def weak_spots(summary: Summary) -> str:
 def changed(summary: Summary) -> str:
     """Return how many types are better and worse on the test images."""
     rows = [row for row in summary["tables"]["paired"] if row["set"] == "test" and row["family"] != "clean"]
-    rows = [row for row in rows if row["verdict"] != "not run"]
+    rows = [row for row in rows if row["verdict"] not in ("not run", "see headline")]
     better = [row for row in rows if row["verdict"] == "better"]
     worse = sorted((row for row in rows if row["verdict"] == "worse"), key=lambda row: row["change"])
     if not rows:
-        return "No test images were validated before and after."
+        return "No type has a test of its own: the verdict has them, or no test images were validated twice."
     start = f"On the test images {len(better)} of {len(rows)} types are better"
     if not worse:
         return f"{start}, with no evidence that one is worse."
@@ -192,7 +192,9 @@ def samples(summary: Summary) -> str:
     if not pairs:
         return f"The {len(rows)} weakest samples."
     (own, other), number = max(pairs.items(), key=lambda item: item[1])
-    if number == 1 and len(rows) > 1:
+    if len(rows) == 1:
+        return f"The weakest is {_class(own)} read as {_class(other)}."
+    if number == 1:
         return f"The {len(rows)} weakest samples, no two of them confused alike."
     return f"{number} of the {len(rows)} weakest are {_class(own)} read as {_class(other)}."
 
