@@ -33,7 +33,8 @@ def corruption(kernel: _Kernel) -> Checked:
     Images are worked on in float32, whatever their type, so that none is corrupted in another way for it; a corruption
     has no useful gradient, and none is recorded. Ids may lie on another device.
 
-    :param kernel: ``(x, ids, severity, seed) -> x``, a tensor of its own in any range; its name stands in the messages.
+    :param kernel: ``(x, ids, severity, seed) -> x``, a tensor of its own in any range, float32, or float64 where a hair
+        decides on a level; its name stands in the messages.
     :raises DataError: (the result) as :func:`.apply.check_pixels` does.
     :raises UsageError: (the result) for another severity.
     """
