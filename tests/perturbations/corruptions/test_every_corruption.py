@@ -177,7 +177,11 @@ def test_quantising_can_be_left_out_and_is_all_that_is_left_out(name, severity):
     fine = ALL[name](x, ids, severity, 0, quantised=False)
     assert fine.min() >= 0
     assert fine.max() <= 1
-    assert torch.equal(truncated(fine.clone()), ALL[name](x, ids, severity, 0))
+    gap = truncated(fine.clone()) - ALL[name](x, ids, severity, 0)
+    if name == "defocus_blur":  # cut down in float64, before a hair below a level is lost
+        assert gap.abs().max() <= 1 / 255 + 1e-6
+    else:
+        assert not gap.any()
     levels = fine * 255
     between = float(((levels - levels.round()).abs() > 0.01).double().mean())
     only_moved = (name, severity) == ("glass_blur", 1)  # too narrow a blur: levels that were cut before stay
