@@ -47,7 +47,7 @@ def corruption(kernel: _Kernel) -> Checked:
         made = kernel(x.float(), ids, severity, seed)
         for block in blocks(made):
             truncated(made[block]) if quantised else made[block].clamp_(0, 1)
-        return made.to(x.dtype)
+        return made.float().to(x.dtype)
 
     return checked
 
