@@ -18,8 +18,11 @@ from art_weakrobust.perturbations.attacks.settings import budget_of, used
 from art_weakrobust.plugins.manager import Manager
 
 BUILT = {row.name: row for row in ROWS if row.target is None and row.package != "numba"}
-ARTS = {row.name: row for row in ROWS if ":" not in row.kind}
 EXPORTED = {name for name, kind in vars(evasion).items() if isinstance(kind, type) and issubclass(kind, EvasionAttack)}
+
+ABSENT = {row.kind for row in ROWS if row.package == "numba"} - EXPORTED
+"""What ART exports only where numba can be imported."""
+ARTS = {row.name: row for row in ROWS if ":" not in row.kind and row.kind not in ABSENT}
 
 
 def arguments(row) -> dict[str, inspect.Parameter]:
@@ -28,7 +31,7 @@ def arguments(row) -> dict[str, inspect.Parameter]:
 
 def test_every_attack_of_art_has_a_row_or_a_reason():
     known = {kind for kind in CATALOGUE if ":" not in kind}
-    assert known | set(LEFT_OUT) == EXPORTED
+    assert (known | set(LEFT_OUT)) - ABSENT == EXPORTED
     assert not known & set(LEFT_OUT)
     assert all(LEFT_OUT.values())
 
