@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from art_weakrobust.kernels import keyed
-from art_weakrobust.perturbations.corruptions import in_threads, jpeg
+from art_weakrobust.perturbations.corruptions import blocks, jpeg
 from art_weakrobust.perturbations.corruptions.colour import brightness, saturate
 from art_weakrobust.perturbations.corruptions.constants import constants
 from art_weakrobust.perturbations.corruptions.digital import pixelate
@@ -92,7 +92,7 @@ def test_both_codecs_are_one(channels, quality):
 def test_threads_do_not_change_a_jpeg(monkeypatch):
     x = images(6, height=48)
     alone = jpeg_compression(x, torch.arange(6), 3, 0)
-    monkeypatch.setattr(in_threads, "_VALUES", 1)
+    monkeypatch.setattr(blocks, "_VALUES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert torch.equal(jpeg_compression(x, torch.arange(6), 3, 0), alone)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_VALUES = 1 << 19  # worked on at a time: few enough for a core's cache, enough that threads seldom hand over
+from .blocks import blocks
 
 
 class OutOfRangeError(ValueError):
@@ -25,10 +25,9 @@ def in_threads(x: Tensor, work: Callable[[np.ndarray, np.ndarray], None]) -> Ten
     :param work: reads ``images`` and fills ``out``, both float32 (k, c, h, w); must let the interpreter go.
     :raises OutOfRangeError: for pixels that are not finite or outside [0, 1].
     """
-    images = x.detach().to("cpu").contiguous().numpy()
+    pixels = x.detach().to("cpu").contiguous()
+    parts, images = list(blocks(pixels, copies=2)), pixels.numpy()
     out = np.empty_like(images)
-    size = max(1, _VALUES * len(images) // max(1, images.size))
-    parts = [slice(start, start + size) for start in range(0, len(images), size)]
 
     def done(part: slice) -> None:
         if not (images[part].min() >= 0 and images[part].max() <= 1):  # false for NaN as well

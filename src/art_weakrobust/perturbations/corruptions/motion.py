@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ...kernels.norms import wide
-
-_BLOCK = 1 << 18  # pixels blurred at a time: with their copies they stay in a core's L2 cache
+from .blocks import blocks
 
 
 def motion_filter(planes: Tensor, angles: Tensor, radius: float, sigma: float) -> Tensor:
@@ -29,9 +28,7 @@ def motion_filter(planes: Tensor, angles: Tensor, radius: float, sigma: float) -
     rows, columns = ((along * turn - 0.5).ceil().long().add_(taps - 1) for turn in (turned.sin(), turned.cos()))
     weights = [weight / sum(weights) for weight in weights]
     blurred = torch.empty_like(planes)
-    size = max(1, _BLOCK // max(planes[:1].numel(), 1)) if planes.device.type == "cpu" else max(1, len(planes))
-    for start in range(0, len(planes), size):
-        block = slice(start, start + size)
+    for block in blocks(planes):
         _sum_of_moved(planes[block], rows[:, block], columns[:, block], weights, blurred[block])
     return blurred
 

@@ -8,6 +8,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from ...kernels import keyed
 from ...kernels.norms import wide
+from .blocks import blocks
 from .constants import constants
 from .edges import canny, distance
 from .entry import corruption
@@ -19,7 +20,6 @@ _MUD = (63, 42, 20)
 _FARTHEST = 20  # pixels from a drop's rim beyond which its shade stays the same
 _SOLID = 0.8  # where smoothed mud is thinner than this, there is none
 _EMBOSS = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
-_BLOCK = 1 << 16  # pixels lit at a time: their planes stay in a core's L2 cache
 
 
 @corruption
@@ -45,8 +45,9 @@ def spatter(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
         cover = gaussian_filter((liquid > threshold).to(liquid.dtype), strength).to(x.dtype).unsqueeze(1)
         cover.masked_fill_(cover < _SOLID, 0)
         return x * (1 - cover) + cover * _colour(_MUD, x)
-    size = max(1, _BLOCK // (height * width)) if x.device.type == "cpu" else max(1, len(x))
-    light = torch.cat([_lit(part) for part in torch.split(liquid.clamp_(0, 1).mul_(255).int(), size)]).unsqueeze(1)
+    levels, light = liquid.clamp_(0, 1).mul_(255).int(), torch.empty_like(x[:, :1])
+    for block in blocks(levels, copies=16):
+        light[block, 0] = _lit(levels[block])
     return torch.add(x, light * _colour(_WATER, x), alpha=strength)
 
 
