@@ -249,6 +249,16 @@ def test_after_unreadable_pixels_the_model_is_not_asked(net):
     assert set(diagnosis.not_run) == set(ASKING)
 
 
+def test_after_labels_in_another_order_no_other_form_of_the_images_is_tried(net):
+    diagnosis = examine(estimator(net), X, (Y + 1) % 10)
+    assert diagnosis.not_run == {"input form": "nothing can be said after labels-order"}
+
+
+def test_labels_that_do_not_go_with_the_images_are_counted_as_they_were_given(net):
+    (finding,) = diagnose(estimator(net), np.concatenate([X, X]), Y)
+    assert (finding.code, finding.seen) == ("labels-count", "There are 400 labels for 800 images.")
+
+
 def test_model_and_global_random_state_are_left_as_they_were(net):
     model = Functional(net).train()
     state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()

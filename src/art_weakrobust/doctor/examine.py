@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from types import MappingProxyType
@@ -48,7 +48,10 @@ ASKING: Mapping[str, Check] = MappingProxyType(
 )
 """Checks that ask the model."""
 
-_VOIDING = {"outputs-not-finite", "labels-range"}  # findings after which the model's answers mean nothing
+_VOIDED: Mapping[str, Collection[str]] = MappingProxyType(
+    {"outputs-not-finite": ASKING.keys(), "labels-range": ASKING.keys(), "labels-order": ("input form",)}
+)
+"""Finding -> the checks that it leaves nothing to say to."""
 
 
 def diagnose(
@@ -70,7 +73,8 @@ def examine(
 ) -> Diagnosis:
     """Return findings, checks that passed, and checks that could not be made; parameters as for :func:`diagnose`."""
     x, y = np.asarray(x), np.asarray(y)
-    x, y = x[:SLICE], (y[:SLICE] if len(y) == len(x) else y)
+    if len(y) == len(x):
+        x, y = x[:SLICE], y[:SLICE]
     patient = Patient(estimator, x, y, tuple(budgets), published)
     skipped = {} if patient.module else {"mode": "the estimator is a black box"}
     findings, passed, not_run = _made(patient, BEFORE, skipped)
@@ -116,7 +120,7 @@ def _made(
     passed: list[str] = []
     not_run: dict[str, str] = {}
     for name, check in checks.items():
-        void = next((finding.code for finding in findings if finding.code in _VOIDING), None)
+        void = next((finding.code for finding in findings if name in _VOIDED.get(finding.code, ())), None)
         if name in skipped or void is not None:
             not_run[name] = skipped.get(name) or f"nothing can be said after {void}"
             continue
