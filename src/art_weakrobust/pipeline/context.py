@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from ..datasets.base import ids_of, labels_of, limited_ids
 from ..datasets.subset import Subset
 from ..errors import UsageError
 from ..perturbations.resolve import resolve_attacks, resolve_corruptions
+from ..perturbations.types import AttackType
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference, split_argument, split_list
 from ..protocols import Dataset, Estimator, ModelInfo, Scorer
@@ -112,6 +113,17 @@ class Context:
             "data_fingerprint": data_fingerprint(self.whole),
             "plan": plan_of(self.base),
         }
+
+    @cached_property
+    def attacks(self) -> Sequence[AttackType]:
+        """The attacks of the options with their budgets, each built once on :attr:`base` to see that it can be.
+
+        :raises UserError: for one that does not go with the model.
+        """
+        options = self.options
+        return resolve_attacks(
+            options.attacks, self.manager, estimator=self.base, eps=options.eps, eps_l2=options.eps_l2
+        )
 
     @cached_property
     def baseline(self) -> dict[str, Any] | None:
@@ -260,10 +272,8 @@ class Context:
         if "score" in stages and isinstance(self.scorer, ChunkScorer):
             self.scorer.build(self.base)
         if ATTACKING & set(stages):
-            eps, eps_l2 = options.eps, options.eps_l2
-            resolve_attacks(options.attacks, self.manager, estimator=self.base, eps=eps, eps_l2=eps_l2)
+            _ = self.attacks, self.baseline
             check_model_on_data(self.base, self.test, options.model)
-            _ = self.baseline
             corruptions = resolve_corruptions(options.corruptions, self.manager)
             held_against(corruptions, self.test, options.severity_numbers())
         if "finetune" in stages and self.test_is_scored:

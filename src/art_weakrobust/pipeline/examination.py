@@ -12,7 +12,6 @@ from ..doctor.examine import examine, slice_size
 from ..doctor.finding import Diagnosis
 from ..doctor.patient import Budget
 from ..errors import UsageError
-from ..perturbations.resolve import resolve_attacks
 from ..protocols import Dataset, Estimator
 from ..store import Run
 from ..store.layout import MANIFEST
@@ -34,12 +33,8 @@ def before_scoring(out: Path, context: Context, stages: Sequence[str], *, force:
 
 def diagnosed(context: Context, stages: Sequence[str]) -> Diagnosis:
     """Examine the model and the data of a run, with the budgets of its attacks where it validates."""
-    options, budgets = context.options, []
-    if "before" in stages:
-        attacks = resolve_attacks(
-            options.attacks, context.manager, estimator=context.base, eps=options.eps, eps_l2=options.eps_l2
-        )
-        budgets = [(attack.threat.norm, attack.threat.eps) for attack in attacks]
+    attacks = context.attacks if "before" in stages else ()
+    budgets = [(attack.threat.norm, attack.threat.eps) for attack in attacks]
     return examined(context.base, context.train, budgets, published=context.info.published)
 
 
