@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .console import fail, print_json, print_text
@@ -27,7 +26,7 @@ def doctor(request: Request) -> None:
     context.check_names()
     diagnosis = diagnosed(context, ("before",))
     if request.json:
-        print_json({**diagnosis.record(), "findings": [asdict(finding) for finding in diagnosis.findings]})
+        print_json(diagnosis.record())
     else:
         print_text(_told(diagnosis), quiet=request.quiet)
     if diagnosis.errors:
