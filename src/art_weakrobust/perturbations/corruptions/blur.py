@@ -20,14 +20,9 @@ from .resample import zoomed
 
 @corruption
 def defocus_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
-    """Return the images blurred by a disk with a smoothed edge, mirrored at the borders, at 8-bit levels.
+    """Return the images blurred by a disk with a smoothed edge, mirrored at the borders; read and made at 8-bit levels.
 
-    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels; read at 8-bit levels.
-    :param ids: int64 (n,) sample ids; nothing here is random.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for smaller images.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     radius, edge = constants("defocus_blur", x.shape, severity)
     # in float64 until it is cut down: a disk of five pixels leaves a fifth of the sums a hair from a level
@@ -38,7 +33,7 @@ def defocus_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  #
 def gaussian_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images under a Gaussian, the outermost pixels repeated, at 8-bit levels.
 
-    Parameters and errors are those of :func:`defocus_blur`, but for a larger least size.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (sigma,) = constants("gaussian_blur", x.shape, severity)
     blurred = torch.empty_like(x)
@@ -53,7 +48,7 @@ def motion_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
 
     The line's angle to the horizontal is drawn within 45 degrees; kernel and rounding (to the nearest level, whether
     quantised or not) are ImageMagick's. Parameters and errors are those of
-    :func:`defocus_blur`, but for a larger least size.
+    :class:`.entry.Checked`.
     """
     radius, sigma = constants("motion_blur", x.shape, severity)
     angles = keyed.symmetric(ids, severity, (), keyed.derive(seed, "motion_blur"), 45.0)
@@ -66,7 +61,7 @@ def zoom_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # no
     """Return the means of the images and their zooms, at 8-bit levels.
 
     Zooms go up from 1, the image itself, which so counts twice. Parameters and errors are those of
-    :func:`defocus_blur`, but for a larger least size.
+    :class:`.entry.Checked`.
     """
     stop, step = constants("zoom_blur", x.shape, severity)
     factors = np.arange(1, stop, step).tolist()  # numpy's rounding decides whether the last one is in, as published

@@ -17,12 +17,7 @@ def brightness(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # n
     The value is the largest channel, and hue and saturation are ratios to it: all channels grow in proportion, and
     black becomes grey. This holds for any number of channels; with one it is addition.
 
-    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels.
-    :param ids: int64 (n,) sample ids; nothing here is random.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for smaller images.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (added,) = constants("brightness", x.shape, severity)
     value = x.amax(1, keepdim=True)
@@ -35,8 +30,8 @@ def brightness(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # n
 def contrast(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images drawn towards the mean of each channel, at 8-bit levels.
 
-    Parameters and errors are those of :func:`brightness`. The mean is summed in float64; where it falls on the edge
-    between two levels, batches may differ by that level.
+    The mean is summed in float64; where it falls on the edge between two levels, batches may differ by that level.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (kept,) = constants("contrast", x.shape, severity)
     mean = x.mean((2, 3), keepdim=True, dtype=wide(x.device)).to(x.dtype)
@@ -49,7 +44,7 @@ def saturate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
 
     The largest channel stays; how far the others lie below it grows with the saturation. Grey has no hue; as the
     originals' hue of 0 is red, raising its saturation keeps the first channel. One channel alone stays as it is.
-    Parameters and errors are those of :func:`brightness`, but for a larger least size.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     times, added = constants("saturate", x.shape, severity)
     value = x.amax(1, keepdim=True)

@@ -24,12 +24,7 @@ _BITS = 22  # Pillow's fixed point: 32 bits less 8 of the pixel less 2 of room
 def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noqa: ARG001 - one signature for all
     """Return the images made small and large again with Pillow's box filter, bit for bit as Pillow does it.
 
-    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels; read at 8-bit levels.
-    :param ids: int64 (n,) sample ids; nothing here is random.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for smaller images.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (ratio,) = constants("pixelate", x.shape, severity)
     if x.device.type == "cpu" and x.shape[2] * x.shape[3] >= _LARGE:

@@ -21,12 +21,7 @@ def elastic_transform(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tenso
     224 px is smoothed until little is left of it, and their affine map is 5 to 10 times that of the others; lengths
     are multiples of 244 px there, a slip of the originals that its authors kept. At 32 px the first has no field.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     strength, sigma, jitter = constants("elastic_transform", x.shape, severity)
     height, width = x.shape[-2:]

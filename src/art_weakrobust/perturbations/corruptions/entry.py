@@ -23,7 +23,13 @@ class Checked(Protocol):
     def __call__(self, x: Tensor, ids: Tensor, severity: int, seed: int, *, quantised: bool = True) -> Tensor:
         """Return corrupted images, of the type and on the device of ``x``.
 
+        :param x: floats (n, c, h, w) in [0, 1], no smaller than :func:`.constants.min_size` says.
+        :param ids: int64 (n,) sample ids, on any device.
+        :param severity: 1 to 5.
+        :param seed: any integer; what is drawn, where anything is, is a function of (seed, id, severity) alone.
         :param quantised: False leaves pixels between the 8-bit levels, as in ``partial(fog, quantised=False)``.
+        :raises DataError: for images that are none (:func:`.apply.check_pixels`), and for smaller ones.
+        :raises UsageError: for another severity.
         """
 
 
@@ -31,12 +37,10 @@ def corruption(kernel: _Kernel) -> Checked:
     """Return a corruption that refuses batches which are none, and cuts what it makes down to 8-bit levels.
 
     Images are worked on in float32, whatever their type, so that none is corrupted in another way for it; a corruption
-    has no useful gradient, and none is recorded. Ids may lie on another device.
+    has no useful gradient, and none is recorded.
 
     :param kernel: ``(x, ids, severity, seed) -> x``, a tensor of its own in any range, float32, or float64 where a hair
         decides on a level; its name stands in the messages.
-    :raises DataError: (the result) as :func:`.apply.check_pixels` does.
-    :raises UsageError: (the result) for another severity.
     """
 
     @functools.wraps(kernel)

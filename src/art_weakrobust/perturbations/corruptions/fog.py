@@ -18,12 +18,7 @@ def fog(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
 
     The fractal's map is square, with the next power of two above the longer side; the image sees its upper left part.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     amount, decay = constants("fog", x.shape, severity)
     height, width = x.shape[-2:]

@@ -32,12 +32,7 @@ def frost(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     Which photograph and which piece of it is drawn for every sample. Ice in colour falls on images of three channels;
     on any others falls its luma.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     kept, added, scale = constants("frost", x.shape, severity)
     height, width = x.shape[-2:]

@@ -25,12 +25,7 @@ def glass_blur(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     The originals mean to swap each pixel with a random one near it. As their swap works on views of one array, it
     copies: the near one stays as it is, and some pixels are lost. This is followed.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     sigma, reach, rounds = constants("glass_blur", x.shape, severity)
     purpose = keyed.derive(seed, "glass_blur")

@@ -22,12 +22,7 @@ def jpeg_compression(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor
     The codec runs on the CPU, in as many threads as torch uses. Three channels are colour; any other number of channels
     are that many grey images.
 
-    :param x: float32 (n, c, h, w) in [0, 1]; read at 8-bit levels.
-    :param ids: int64 (n,) sample ids; nothing here is random.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     quality = round(constants("jpeg_compression", x.shape, severity)[0])
     images = x if x.shape[1] == 3 else x.flatten(0, 1).unsqueeze(1)

@@ -29,12 +29,7 @@ _CROWDED = -1  # marks a cell in which more than one count begins
 def gaussian_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """Return the images with normal noise, at 8-bit levels.
 
-    :param x: float32 (n, c, h, w) in [0, 1], at least 8 x 8 pixels.
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for smaller images.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (sigma,) = constants("gaussian_noise", x.shape, severity)
     noise = keyed.normal(ids, severity, x.shape[1:], keyed.derive(seed, "gaussian_noise"))
@@ -45,7 +40,7 @@ def gaussian_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
 def speckle_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """Return the images with normal noise in proportion to each pixel, at 8-bit levels.
 
-    Parameters and errors are those of :func:`gaussian_noise`, but for a larger least size.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     (sigma,) = constants("speckle_noise", x.shape, severity)
     noise = keyed.normal(ids, severity, x.shape[1:], keyed.derive(seed, "speckle_noise"))
@@ -57,7 +52,7 @@ def impulse_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """Return the images with salt and pepper: a share of the values, not of the pixels, becomes 1 or 0 at even odds.
 
     One draw decides both: its upper 24 bits whether, its lowest bit which. Parameters and errors are those of
-    :func:`gaussian_noise`, but for a larger least size.
+    :class:`.entry.Checked`.
     """
     (share,) = constants("impulse_noise", x.shape, severity)
     drawn = keyed.bits(ids, severity, x.shape[1:], keyed.derive(seed, "impulse_noise"))
@@ -72,7 +67,7 @@ def shot_noise(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
 
     Pixels are read at 8-bit levels: the inverse distribution function of each of the 256 intensities is a table of
     integers, exact to 2^-24, so that every device counts the same photons. Parameters and errors are those of
-    :func:`gaussian_noise`.
+    :class:`.entry.Checked`.
     """
     (photons,) = constants("shot_noise", x.shape, severity)
     drawn = keyed.bits(ids, severity, x.shape[1:], keyed.derive(seed, "shot_noise"))

@@ -17,12 +17,7 @@ from .resample import zoomed
 def snow(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     """Return the images whitened, with flakes that fall and, turned by half a circle, fall once more; at 8-bit levels.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     mean, deviation, zoom, threshold, radius, sigma, kept = constants("snow", x.shape, severity)
     purpose = keyed.derive(seed, "snow")

@@ -29,12 +29,7 @@ def spatter(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:
     Drops are where smoothed noise is above a threshold. Water is lit by its distance to the drops' rims; mud covers.
     Noise above 1, which the originals let wrap around to 0, counts as 1; an image without a drop stays as it is.
 
-    :param x: float32 (n, c, h, w) in [0, 1].
-    :param ids: int64 (n,) sample ids.
-    :param severity: 1 to 5.
-    :param seed: any integer.
-    :raises DataError: for images below the least size.
-    :raises UsageError: for another severity.
+    Parameters and errors are those of :class:`.entry.Checked`.
     """
     mean, deviation, sigma, threshold, strength, mud = constants("spatter", x.shape, severity)
     height, width = x.shape[-2:]
