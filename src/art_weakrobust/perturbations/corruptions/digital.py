@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     """
     (ratio,) = constants("pixelate", x.shape, severity)
     if x.device.type == "cpu" and x.shape[2] * x.shape[3] >= _LARGE:
-        return in_threads(x, _Pixelated(*(int(side * ratio) for side in x.shape[2:])))
+        return in_threads(x, partial(_pixelated, ratio=ratio))
     check_pixels(x, ids, "pixelate")
     levels = to_levels(x, torch.uint8)
     for dim in (3, 2):  # Pillow rounds to levels after the first
@@ -38,22 +38,14 @@ def pixelate(x: Tensor, ids: Tensor, severity: int, seed: int) -> Tensor:  # noq
     return levels.to(x.dtype).div_(255)
 
 
-class _Pixelated:
-    """The same by Pillow itself: its filter works along rows, of all images of a part at once.
-
-    :param height: of the small image; ``width`` likewise.
-    """
-
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-
-    def __call__(self, images: np.ndarray, out: np.ndarray) -> None:
-        """Fill ``out`` with ``images`` (k, c, h, w) made small and large again."""
-        small = _by_pillow(_by_pillow(eight_bits(images), self.width).swapaxes(2, 3), self.height).swapaxes(2, 3)
-        rows = _nearest(self.height, out.shape[2], torch.device("cpu")).numpy()
-        columns = _nearest(self.width, out.shape[3], torch.device("cpu")).numpy()
-        wide = np.divide(small, np.float32(255)).take(columns, axis=3)
-        wide.take(rows, axis=2, out=out, mode="clip")
+def _pixelated(images: np.ndarray, out: np.ndarray, ratio: float) -> None:
+    """Fill ``out`` with the same by Pillow itself: its filter works along rows, of all images (k, c, h, w) at once."""
+    height, width = (int(side * ratio) for side in out.shape[2:])
+    small = _by_pillow(_by_pillow(eight_bits(images), width).swapaxes(2, 3), height).swapaxes(2, 3)
+    rows = _nearest(height, out.shape[2], torch.device("cpu")).numpy()
+    columns = _nearest(width, out.shape[3], torch.device("cpu")).numpy()
+    wide = np.divide(small, np.float32(255)).take(columns, axis=3)
+    wide.take(rows, axis=2, out=out, mode="clip")
 
 
 def _by_pillow(levels: np.ndarray, width: int) -> np.ndarray:
