@@ -27,7 +27,7 @@ U = TypeVar("U")
 WORKERS = min(8, os.cpu_count() or 1)
 """Threads that decode; more would wait for one another."""
 
-_PNG, _IHDR = b"\x89PNG\r\n\x1a\n", slice(12, 29)
+_IHDR = slice(12, 29)
 _PNG_CHANNELS = {0: 1, 2: 3}  # colour types that are stored as they are meant: grey, RGB
 _HARMLESS = {b"IHDR", b"PLTE", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"tIME", b"bKGD", b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG markers that are followed by the size
@@ -44,14 +44,14 @@ class Header(NamedTuple):
 
 def plain_header(data: bytes) -> Header | None:
     """Return the header of a plain 8-bit grey or RGB PNG or JPEG, None for anything else."""
-    if data.startswith(_PNG):
+    if data.startswith(images.PNG):
         ihdr = data[_IHDR]
         if len(ihdr) < 17 or ihdr[:4] != b"IHDR" or ihdr[12] != 8 or ihdr[16] != 0:
             return None
         channels = _PNG_CHANNELS.get(ihdr[13])
         size = int.from_bytes(ihdr[4:8], "big"), int.from_bytes(ihdr[8:12], "big")
         return None if channels is None else Header(*size, channels)
-    return _jpeg_header(data) if data.startswith(b"\xff\xd8\xff") else None
+    return _jpeg_header(data) if data.startswith(images.JPEG) else None
 
 
 def _jpeg_header(data: bytes) -> Header | None:
@@ -76,7 +76,7 @@ def decoded(data: bytes | None, grey: bool, where: str) -> np.ndarray:
     """
     header = plain_header(data) if data else None
     if data and header and header.channels == (1 if grey else 3) and header.width * header.height <= images.MAX_PIXELS:
-        pixels = _inflated(data, header) if data.startswith(_PNG) else _by_torchvision(data, header)
+        pixels = _inflated(data, header) if data.startswith(images.PNG) else _by_torchvision(data, header)
         if pixels is not None:
             return pixels
     return images.pixels(images.open_image(data, where), grey, where)
@@ -98,7 +98,7 @@ def _inflated(data: bytes, header: Header) -> np.ndarray | None:
 
 def _png_stream(data: bytes) -> bytes | None:
     """Return the compressed pixels of a PNG; None where a chunk is cut short, altered, or changes what they mean."""
-    place, stream = len(_PNG), b""
+    place, parts = len(images.PNG), []
     while place + 12 <= len(data):
         size = int.from_bytes(data[place : place + 4], "big")
         body = data[place + 4 : place + 8 + size]
@@ -106,9 +106,9 @@ def _png_stream(data: bytes) -> bytes | None:
             return None
         kind = body[:4]
         if kind == b"IDAT":
-            stream += body[4:]
+            parts.append(body[4:])
         elif kind == b"IEND":
-            return stream
+            return b"".join(parts)
         elif kind not in _HARMLESS:
             return None
         place += 12 + size

@@ -21,10 +21,10 @@ from ..errors import DataError
 MAX_PIXELS = 4096 * 4096
 """No classifier looks at more; a file whose header claims more is taken for a decompression bomb."""
 
-_OPENERS: tuple[tuple[bytes, Callable[[BytesIO], Image.Image]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"\xff\xd8\xff", JpegImageFile),
-)
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+"""What files of the two formats begin with."""
+
+_OPENERS: tuple[tuple[bytes, Callable[[BytesIO], Image.Image]], ...] = ((PNG, PngImageFile), (JPEG, JpegImageFile))
 _BROKEN = (OSError, SyntaxError, ValueError, IndexError, TypeError, EOFError, struct.error, zlib.error)
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I", "F")  # with their byte orders: "I;16B"
