@@ -24,7 +24,8 @@ ChunkFunction: TypeAlias = Callable[[Estimator, Samples], Table]
 class Dataset(Protocol):
     """Samples of one split, read lazily; ids are positions in the official order.
 
-    It may also have ``class_names: tuple[str, ...]`` and ``fingerprint() -> str``; a part of a split has its ``ids``.
+    It may also have ``class_names: tuple[str, ...]``, ``fingerprint() -> str`` and ``labels() -> np.ndarray`` (without
+    which labels are read with all the images, whenever they are asked for); a part of a split has its ``ids``.
     """
 
     def __len__(self) -> int:

@@ -61,6 +61,28 @@ def test_a_subset_keeps_the_ids_of_the_whole_split():
     assert part.input_shape == whole.input_shape
 
 
+def test_of_a_data_set_without_labels_of_its_own_a_subset_reads_no_more_than_its_samples():
+    class Plain:
+        def __init__(self, whole):
+            self.whole, self.read = whole, []
+
+        def __len__(self):
+            return len(self.whole)
+
+        def take(self, ids):
+            self.read.extend(ids.tolist())
+            return self.whole.take(ids)
+
+        def chunks(self, size, ids=None):
+            ids = np.arange(len(self)) if ids is None else ids
+            yield from (self.take(ids[start : start + size]) for start in range(0, len(ids), size))
+
+    plain = Plain(dataset())
+    np.testing.assert_array_equal(labels_of(Subset(plain, np.array([3, 7, 11]))), [3, 2, 1])
+    assert plain.read == [3, 7, 11]
+    np.testing.assert_array_equal(labels_of(plain), dataset().labels())
+
+
 def test_a_subset_gives_nothing_that_does_not_belong_to_it():
     with pytest.raises(DataError, match="sample 4 is not in this subset"):
         Subset(dataset(), np.array([3, 7])).take(np.array([3, 4]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -13,6 +13,8 @@ from ..protocols import Dataset
 from ..results import Samples
 from . import checks
 from .decoding import read_ahead
+
+_LABELS_AT_ONCE = 512  # images in memory where labels come with them alone
 
 
 class ImageDataset(ABC):
@@ -98,7 +100,15 @@ def labels_of(dataset: Dataset) -> np.ndarray:
     labels = getattr(dataset, "labels", None)
     if callable(labels):
         return np.asarray(labels(), np.int64)
-    return np.concatenate([samples.y for samples in dataset.chunks(512)])
+    return labels_in(dataset.chunks)
+
+
+def labels_in(chunks: Callable[[int], Iterator[Samples]]) -> np.ndarray:
+    """Return the labels of a data set that knows none without its images, int64.
+
+    :param chunks: its method.
+    """
+    return np.concatenate([samples.y for samples in chunks(_LABELS_AT_ONCE)])
 
 
 def limited_ids(dataset: Dataset, limit: int | None, seed: int = 0) -> np.ndarray:

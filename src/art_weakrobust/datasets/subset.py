@@ -11,14 +11,14 @@ from ..errors import DataError
 from ..protocols import Dataset
 from ..results import Samples
 from . import checks
-from .base import limited_ids
+from .base import labels_in, limited_ids
 
 
-class Subset:
-    """A :class:`~art_weakrobust.protocols.Dataset` of some ids of another one; ids stay those of the whole split.
+class Derived:
+    """What is made of samples of another data set; what it does not say itself, the other one knows.
 
-    :param data: the whole split.
-    :param ids: int64 (n,) the samples that belong to it, sorted.
+    :param data: the other one.
+    :param ids: int64 (n,) of its own samples, sorted.
     """
 
     def __init__(self, data: Dataset, ids: np.ndarray) -> None:
@@ -28,14 +28,21 @@ class Subset:
         return len(self.ids)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the whole data set knows: ``class_names``, ``input_shape``, ``nb_classes``, ``fingerprint``."""
+        """Return what the other data set knows: ``class_names``, ``input_shape``, ``nb_classes``, ``fingerprint``."""
         if name.startswith("__") or "data" not in vars(self):
             raise AttributeError(name)
         return getattr(self.data, name)
 
+
+class Subset(Derived):
+    """A :class:`~art_weakrobust.protocols.Dataset` of some ids of another one; ids stay those of the whole split."""
+
     def labels(self) -> np.ndarray:
         """Return the labels of these samples, int64 (n,), in the order of :attr:`ids`."""
-        return np.asarray(self.data.labels())[self.ids]  # type: ignore[attr-defined]
+        whole = getattr(self.data, "labels", None)
+        if callable(whole):
+            return np.asarray(whole(), np.int64)[self.ids]
+        return labels_in(self.chunks)
 
     def take(self, ids: np.ndarray) -> Samples:
         """Return the samples of these ids, in this order.
