@@ -52,6 +52,19 @@ def test_images_labels_and_paths_come_from_the_split(stored):
     assert (data.class_names, data.input_shape) == (("a", "b", "c"), (3, 9, 7))
 
 
+def test_images_that_are_files_of_their_own_are_read_where_they_lie(tmp_path):
+    for i, kind in enumerate("ab"):
+        file = tmp_path / "set" / "train" / kind / f"{i}.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(png(PIXELS[i]))
+    data = hf(str(tmp_path / "set"))
+    assert data.paths() == ("0.png", "1.png")
+    assert np.array_equal(np.rint(255 * data.take(np.arange(2)).x), PIXELS[:2].transpose(0, 3, 1, 2))
+    file.unlink()
+    with pytest.raises(DataError, match=r"1\.png' cannot be read: No such file"):
+        data.take(np.array([1]))
+
+
 def test_parts_and_sizes_are_as_everywhere(stored):
     assert hf(stored, resize=5, crop=4).input_shape == (3, 4, 4)
     assert hf(stored, indices=[3]).take(np.array([3])).y.tolist() == [0]

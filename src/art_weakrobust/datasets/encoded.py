@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -76,6 +77,17 @@ class EncodedImages(ImageDataset):
         others = {i: size for part in in_threads(decode, range(len(ids))) for i, size in part.items()}
         _one_size(self.name, others, (self.input_shape[2], self.input_shape[1]))
         return scaled(pixels)
+
+
+def file_bytes(file: Path) -> bytes:
+    """Return what a file holds.
+
+    :raises DataError: where it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
 
 
 def _one_size(where: str, sizes: dict[int, tuple[int, int]], size: tuple[int, int]) -> None:

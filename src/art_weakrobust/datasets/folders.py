@@ -18,7 +18,7 @@ from ..errors import DataError, nearest
 from ..protocols import Dataset
 from . import checks
 from .base import digest, stratified
-from .encoded import EncodedImages
+from .encoded import EncodedImages, file_bytes
 from .fit import Fit
 from .subset import part
 
@@ -71,12 +71,12 @@ def folder(
     :raises DataError: where a folder, a class or an image is not what it should be.
     """
     root, where = checks.existing(argument, "folder"), f"folder:{argument} ({split})"
-    names = tuple(sorted({name for base in _bases(root, where).values() for name in _classes(base, where)}))
+    bases = _bases(root, where)
+    names = _classes(bases, where)
     labels = {name: number for number, name in enumerate(names)}
-    data = FolderImages(
-        _found(root, split, where, labels, seed), where, labels, names, Fit(resize, crop, interpolation, squash)
-    )
-    return part(data, indices, limit, seed)
+    found = _found(root, bases, split, where, labels, seed)
+    fit = Fit(resize, crop, interpolation, squash)
+    return part(FolderImages(found, where, labels, names, fit), indices, limit, seed)
 
 
 def imagenet(
@@ -99,19 +99,18 @@ def imagenet(
     :raises DataError: for a folder whose name is none of the 1,000 WordNet ids, and as :func:`folder` does.
     """
     root, where = checks.existing(argument, "imagenet"), f"imagenet:{argument} ({split})"
+    bases = _bases(root, where)
     labels = {wnid: number for number, wnid in enumerate(wnids())}
-    for base in _bases(root, where).values():
-        for name in _classes(base, where):
-            if name not in labels:
-                hint = nearest(name, tuple(labels)) or ";"
-                raise DataError(
-                    f"{where}: the folder {name!r} is none of ImageNet-1k's 1,000 WordNet ids{hint} "
-                    "for classes of your own use folder:ROOT"
-                )
-    data = FolderImages(
-        _found(root, split, where, labels, seed), where, labels, _names(), Fit(resize, crop, interpolation, squash)
-    )
-    return part(data, indices, limit, seed)
+    for name in _classes(bases, where):
+        if name not in labels:
+            hint = nearest(name, tuple(labels)) or ";"
+            raise DataError(
+                f"{where}: the folder {name!r} is none of ImageNet-1k's 1,000 WordNet ids{hint} "
+                "for classes of your own use folder:ROOT"
+            )
+    found = _found(root, bases, split, where, labels, seed)
+    fit = Fit(resize, crop, interpolation, squash)
+    return part(FolderImages(found, where, labels, _names(), fit), indices, limit, seed)
 
 
 def wnids() -> tuple[str, ...]:
@@ -146,13 +145,7 @@ class FolderImages(EncodedImages):
         return digest(paths, self.labels(), sizes, *self.fit.facts())
 
     def _encoded(self, ids: np.ndarray) -> list[bytes]:
-        return [self._read(self._found.files[i]) for i in ids]
-
-    def _read(self, file: Path) -> bytes:
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise DataError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
+        return [file_bytes(self._found.files[i]) for i in ids]
 
     def _where(self, name: str, index: int) -> str:
         return f"sample {index} of {name}, {str(self._found.files[index])!r},"
@@ -176,15 +169,20 @@ def _folders(base: Path, where: str) -> list[Path]:
         raise DataError(f"{where}: the folder {str(base)!r} cannot be read: {error.strerror or error}") from error
 
 
-def _classes(base: Path, where: str) -> list[str]:
-    names = [entry.name for entry in _folders(base, where)]
-    if not names:
-        raise DataError(f"{where}: {str(base)!r} holds no class folders; the layout is ROOT/SPLIT/CLASS/*.jpg")
-    return names
+def _classes(bases: Mapping[str, Path], where: str) -> tuple[str, ...]:
+    """Return the names of the class folders of all splits, sorted."""
+    names: set[str] = set()
+    for base in bases.values():
+        inside = [entry.name for entry in _folders(base, where)]
+        if not inside:
+            raise DataError(f"{where}: {str(base)!r} holds no class folders; the layout is ROOT/SPLIT/CLASS/*.jpg")
+        names.update(inside)
+    return tuple(sorted(names))
 
 
-def _found(root: Path, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
-    bases = _bases(root, where)
+def _found(
+    root: Path, bases: Mapping[str, Path], split: str, where: str, labels: Mapping[str, int], seed: int
+) -> Found:
     by_word = {name.lower(): base for name, base in bases.items()}
     if split == "all":
         return _files(root, list(bases.values()), where)
@@ -205,8 +203,7 @@ def _files(root: Path, bases: Sequence[Path], where: str) -> Found:
 
 def _images(kind: Path, where: str) -> Iterator[Path]:
     count = 0
-    for place, folders, names in os.walk(kind):
-        folders.sort()
+    for place, _, names in os.walk(kind):
         for name in names:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 count += 1

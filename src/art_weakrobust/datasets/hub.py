@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, nearest
+from ..errors import DataError
 from ..protocols import Dataset
 from . import checks
 from .base import digest
-from .encoded import EncodedImages
+from .encoded import EncodedImages, file_bytes
 from .fit import Fit
+from .shards import SPLITS, column_of_labels
 from .subset import part
-
-_SPLITS = {"train": ("train",), "test": ("test", "validation", "valid", "val"), "validation": ("validation", "valid")}
-_LABELS = ("label", "fine_label")
 
 
 def hf(
@@ -64,12 +62,14 @@ class HubImages(EncodedImages):
         import datasets
 
         column = _image_column(rows.features, name)
-        labels = _label_column(rows.features, label_column, name)
+        labels = column_of_labels(list(rows.features), label_column, name)
         names = tuple(getattr(rows.features[labels], "names", ()) or ())
-        self._bytes = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
-        self._column, self._mark = column, str(getattr(rows, "_fingerprint", "") or rows.info.download_checksums)
-        column_of_labels = np.asarray(rows.with_format(None)[labels][:])
-        y = checks.labels(column_of_labels, len(rows), f"column {labels!r} of {name}", len(names) or None)
+        images = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False)).flatten()
+        self._files = images.rename_columns({f"{column}.bytes": "bytes", f"{column}.path": "path"}).with_format(None)
+        self._names = self._files.select_columns(["path"])  # asking for these alone touches no image
+        self._mark = str(getattr(rows, "_fingerprint", "") or rows.info.download_checksums)
+        y = np.asarray(rows.with_format(None)[labels][:])
+        y = checks.labels(y, len(rows), f"column {labels!r} of {name}", len(names) or None)
         super().__init__(name, y, class_names=names, fit=fit)
 
     def fingerprint(self) -> str:
@@ -77,18 +77,14 @@ class HubImages(EncodedImages):
         return digest(self._mark, self.labels(), *self.fit.facts())
 
     def _encoded(self, ids: np.ndarray) -> list[bytes | None]:
-        return [self._read(row) for row in self._bytes[ids.tolist()][self._column]]
-
-    def _read(self, row: dict[str, Any]) -> bytes | None:
-        if row["bytes"] is not None or not row["path"]:
-            return row["bytes"]  # type: ignore[no-any-return]
-        try:
-            return Path(row["path"]).read_bytes()
-        except OSError as error:
-            raise DataError(f"{row['path']!r} cannot be read: {error.strerror or error}") from error
+        rows = self._files[ids.tolist()]
+        return [
+            file_bytes(Path(path)) if data is None and path else data
+            for data, path in zip(rows["bytes"], rows["path"], strict=True)
+        ]
 
     def _paths(self, ids: np.ndarray) -> tuple[str, ...]:
-        return tuple(Path(row["path"] or "").name for row in self._bytes[ids.tolist()][self._column])
+        return tuple(Path(path or "").name for path in self._names[ids.tolist()]["path"])
 
 
 def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
@@ -104,7 +100,7 @@ def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
         cause = " ".join(str(error).split())[:300]
         hint = "" if download else "; --download lets the library fetch what is not in its cache"
         raise DataError(f"{where} cannot be loaded: {cause}{hint}") from error
-    word = next((word for word in _SPLITS.get(split, (split,)) if word in found), None)
+    word = next((word for word in SPLITS.get(split, (split,)) if word in found), None)
     if word is None:
         raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, found))}")
     return found[word]
@@ -135,15 +131,3 @@ def _image_column(features: Any, where: str) -> str:
         found = ", ".join(map(repr, columns)) or "none"
         raise DataError(f"{where} needs one column of images, it has {found}; its columns are {', '.join(features)}")
     return str(columns[0])
-
-
-def _label_column(features: Any, wanted: str | None, where: str) -> str:
-    candidates = (wanted,) if wanted else _LABELS
-    name = next((name for name in candidates if name in features), None)
-    if name is None:
-        hint = nearest(wanted, tuple(features)) if wanted else ""
-        raise DataError(
-            f"{where} has no label column {' or '.join(map(repr, candidates))}{hint or ';'} its columns are "
-            f"{', '.join(features)}; name the one that holds the labels with --label-column"
-        )
-    return name

@@ -15,17 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import DataError, nearest
+from ..errors import DataError
 from ..protocols import Dataset
 from . import checks
 from .base import digest
 from .encoded import EncodedImages
 from .fit import Fit
-from .shards import CACHE_BYTES, Shards, find_shards
+from .shards import CACHE_BYTES, Shards, column_of_labels, find_shards
 from .subset import part
 
 _IMAGE_COLUMNS = ("img", "image")
-_LABEL_COLUMNS = ("label", "fine_label")
 
 
 def parquet(
@@ -81,7 +80,7 @@ class ParquetImages(EncodedImages):
         self._shards = Shards(files, name, cache_bytes)
         _same_columns(self._shards)
         self._image_column = _image_column(self._shards.schema, name)
-        labels = _label_column(self._shards.schema, label_column, name)
+        labels = column_of_labels(self._shards.schema.names, label_column, name)
         if len(self._shards) == 0:
             raise DataError(f"{name} holds no rows; at least one image is needed")
         names = _class_names(self._shards.notes, labels)
@@ -138,18 +137,6 @@ def _image_column(schema: pa.Schema, where: str) -> str:
     raise DataError(
         f"{where} has no image column {' or '.join(map(repr, _IMAGE_COLUMNS))}; its columns are: {_columns(schema)}"
     )
-
-
-def _label_column(schema: pa.Schema, wanted: str | None, where: str) -> str:
-    candidates = (wanted,) if wanted else _LABEL_COLUMNS
-    name = next((name for name in candidates if name in schema.names), None)
-    if name is None:
-        hint = nearest(wanted, schema.names) if wanted else ""
-        raise DataError(
-            f"{where} has no label column {' or '.join(map(repr, candidates))}{hint or ';'} "
-            f"its columns are: {_columns(schema)}; name the one that holds the labels with --label-column"
-        )
-    return name
 
 
 def _labels(column: pa.ChunkedArray, where: str, nb_classes: int | None) -> np.ndarray:

@@ -23,11 +23,15 @@ CACHE_BYTES = 256 * 2**20
 _RECENT = 3
 """Row groups that are kept while batches go through them in order; a batch that touches as many is a random one."""
 
-_SPLITS = {
+SPLITS = {
     "train": ("train",),
     "validation": ("validation", "valid", "val"),
     "test": ("test", "validation", "valid", "val"),
 }
+"""Split -> what data sets of the Hugging Face layout call it, the first that is there."""
+
+LABEL_COLUMNS = ("label", "fine_label")
+
 _SHARD = re.compile(r"(?P<split>[A-Za-z]+)(?:-(?P<number>\d+)(?:-of-(?P<count>\d+))?.*)?\.parquet\Z")
 
 
@@ -46,11 +50,29 @@ def find_shards(path: Path, split: str, where: str) -> list[Path]:
     for file in _listed(path, where):
         if (match := _SHARD.match(file.name)) and file.is_file():
             by_word.setdefault(match["split"].lower(), []).append(file)
-    word = next((word for word in _SPLITS.get(split, (split,)) if word in by_word), None)
+    word = next((word for word in SPLITS.get(split, (split,)) if word in by_word), None)
     if word is None:
         raise DataError(f"{where}: no {split}-*.parquet in {str(path)!r}{_instead(path, split, by_word)}")
     _complete(by_word[word], where)
     return by_word[word]
+
+
+def column_of_labels(names: Sequence[str], wanted: str | None, where: str) -> str:
+    """Return the name of the column of the labels.
+
+    :param names: of all columns.
+    :param wanted: the one that the user named; None looks for :data:`LABEL_COLUMNS`.
+    :raises DataError: where it is not there.
+    """
+    candidates = (wanted,) if wanted else LABEL_COLUMNS
+    name = next((name for name in candidates if name in names), None)
+    if name is None:
+        hint = nearest(wanted, tuple(names)) if wanted else ""
+        raise DataError(
+            f"{where} has no label column {' or '.join(map(repr, candidates))}{hint or ';'} its columns are: "
+            f"{', '.join(map(repr, names))}; name the one that holds the labels with --label-column"
+        )
+    return name
 
 
 def _listed(folder: Path, where: str) -> list[Path]:
@@ -63,8 +85,8 @@ def _listed(folder: Path, where: str) -> list[Path]:
 def _single(path: Path, split: str, where: str) -> Path:
     match = _SHARD.match(path.name)
     word = match["split"].lower() if match else ""
-    says = next((name for name in ("train", "test", "validation") if word in _SPLITS[name]), "train")
-    if split != says and word not in _SPLITS.get(split, ()):
+    says = next((name for name in ("train", "test", "validation") if word in SPLITS[name]), "train")
+    if split != says and word not in SPLITS.get(split, ()):
         raise DataError(
             f"{where}: {path.name!r} is one file and counts as the split {says!r}, {split!r} was asked for; "
             "put train-*.parquet and test-*.parquet in one folder and name the folder, or use --split"
