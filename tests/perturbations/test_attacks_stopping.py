@@ -231,6 +231,36 @@ def test_whoever_the_judge_does_not_hold_for_fooled_is_attacked_further(precisio
         np.testing.assert_allclose(stopped[standing], plain[standing], atol=1e-6)
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("labels", [np.asarray, lambda y: np.eye(2)[y]], ids=["index", "one-hot"])
+@pytest.mark.parametrize("kind", [ProjectedGradientDescent, ProjectedGradientDescentNumpy, FastGradientMethod])
+def test_whom_bfloat16_alone_holds_for_fooled_is_attacked_in_float32_as_far_as_needed(kind, labels, targeted):
+    """The logits are a pixel a and 1.003 b; in bfloat16 .5 and, for .4971 < b < .4990, .4980: the first is larger.
+
+    In float32 the second is, from b = .4985 on, and a sign step of e makes it fall by 2.003 e against the first.
+    """
+    model = linear((1, 1, 2), weight=torch.tensor([[1.0, 0.0], [0.0, 1.003]]), bias=torch.zeros(2))
+    named = {"input_shape": (1, 1, 2), "nb_classes": 2, "clip_values": (0, 1), "device_type": "cpu"}
+    estimator = FastPyTorchClassifier(model, loss=torch.nn.CrossEntropyLoss(), **named)
+    wrong, right, between = [0.4], [0.6], [0.49855, 0.4987, 0.4988, 0.4989]
+    b = np.array([*right, *between[:2], *wrong, *between[2:]], np.float32)
+    x = np.stack([np.full_like(b, 0.5), b], axis=1).reshape(-1, 1, 1, 2)
+    with estimator.searching("bfloat16"):
+        seen, _ = estimator.logits_and_gradient(torch.from_numpy(x), torch.ones(len(x), dtype=torch.long))
+    np.testing.assert_array_equal(seen.argmax(1), [1, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(judge_logits(estimator, x).argmax(1), [1, 1, 1, 0, 1, 1])
+
+    step, steps = 1e-4, 1 if kind is FastGradientMethod else 2
+    options = {} if kind is FastGradientMethod else {"eps_step": step, "max_iter": steps, "verbose": False}
+    attack = kind(estimator, eps=step * steps, targeted=targeted, batch_size=4, **options)
+    y = labels(np.full(len(x), 0 if targeted else 1))
+    moved = run(attack, x, y, stop=True, precision="bfloat16")
+    needed = np.maximum(np.ceil((1.003 * b.astype(np.float64) - 0.5) / (2.003 * step)), 0)
+    np.testing.assert_allclose(np.abs(moved - x).max((1, 2, 3)), np.minimum(needed, steps) * step, atol=1e-7)
+    np.testing.assert_array_equal(judge_logits(estimator, moved).argmax(1) == 0, needed <= steps)
+    assert set(np.minimum(needed, 3)) == {0, 1, 2, 3}  # wrong already, within reach, and beyond it
+
+
 def test_a_search_in_bfloat16_finds_what_the_judge_confirms_and_leaves_the_plan_alone():
     estimator = cnn()
     attack = ProjectedGradientDescent(estimator, eps=0.24, eps_step=0.03, max_iter=10, verbose=False)
