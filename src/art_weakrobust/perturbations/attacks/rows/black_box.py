@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 
 from .row import Row
@@ -54,50 +55,41 @@ SCORE = (
     ),
 )
 
+_decision = partial(
+    Row,
+    group="decision",
+    bounded=False,
+    needs=("decisions",),
+    cost="very expensive",
+    y="prediction",
+    batch_size=64,
+    draws=True,
+)
+"""A search for the smallest perturbation by decisions, which leaves the model's own prediction."""
+
 DECISION = (
-    Row(
+    _decision(
         name="hopskipjump",
         kind="HopSkipJump",
         summary="HopSkipJump: estimates the boundary's direction from decisions",
         source="https://arxiv.org/abs/1904.02144",
-        group="decision",
         norms=(2.0, inf),
-        bounded=False,
-        needs=("decisions",),
-        cost="very expensive",
-        y="prediction",
         estimator_argument="classifier",
-        batch_size=64,
-        draws=True,
     ),
-    Row(
+    _decision(
         name="boundary",
         kind="BoundaryAttack",
         summary="Boundary attack: a random walk along the boundary towards the sample",
         source="https://arxiv.org/abs/1712.04248",
-        group="decision",
         norms=(2.0,),
-        bounded=False,
-        needs=("decisions",),
-        cost="very expensive",
-        y="prediction",
-        batch_size=64,
         targeted=True,
-        draws=True,
     ),
-    Row(
+    _decision(
         name="signopt",
         kind="SignOPTAttack",
         summary="Sign-OPT: the distance to the boundary, lowered by the signs of its slopes",
         source="https://arxiv.org/abs/1909.10773",
-        group="decision",
         norms=(2.0,),
-        bounded=False,
-        needs=("decisions",),
-        cost="very expensive",
-        y="prediction",
-        batch_size=64,
         targeted=True,
-        draws=True,
     ),
 )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 
 from .row import Row
 
 _STEPS = {"max_iter": 20}
 """BIM, MIM and PGD run 20 steps of eps / 4 unless told otherwise (Madry et al. use the same ratio on CIFAR-10)."""
+
+_adaptive = partial(Row, group="gradient", norms=(inf, 2.0, 1.0), cost="medium", draws=True, clones=True, step=2.0)
+"""Auto-PGD and the two that ART derives from it: 100 steps of a size that adapts, 5 starts, perhaps another loss."""
+
+_smallest = partial(
+    Row, group="gradient", bounded=False, cost="expensive", estimator_argument="classifier", batch_size=1
+)
+"""A search for the smallest perturbation, which ART runs on one image at a time unless told otherwise."""
 
 BOUNDED = (
     Row(
@@ -58,147 +67,95 @@ BOUNDED = (
         step=0.25,
         defaults={**_STEPS, "num_random_init": 1},
     ),
-    Row(
+    _adaptive(
         name="art-apgd",
         kind="AutoProjectedGradientDescent",
         summary="ART's Auto-PGD: 100 steps of a size that adapts, 5 starts; apgd-ce is the original's",
         source="https://arxiv.org/abs/2003.01690",
-        group="gradient",
-        norms=(inf, 2.0, 1.0),
-        cost="medium",
-        draws=True,
-        clones=True,
-        step=2.0,
     ),
-    Row(
+    _adaptive(
         name="acg",
         kind="AutoConjugateGradient",
         summary="Auto Conjugate Gradient: 100 steps along conjugate directions, 5 starts",
         source="https://arxiv.org/abs/2206.09628",
-        group="gradient",
-        norms=(inf, 2.0, 1.0),
-        cost="medium",
-        draws=True,
-        clones=True,
-        step=2.0,
     ),
-    Row(
+    _adaptive(
         name="reacg",
         kind="RescalingAutoConjugateGradient",
         summary="Rescaling Auto Conjugate Gradient: ACG with rescaled directions",
         source="https://arxiv.org/abs/2405.13445",
-        group="gradient",
-        norms=(inf, 2.0, 1.0),
-        cost="medium",
-        draws=True,
-        clones=True,
-        step=2.0,
     ),
 )
 
 SMALLEST = (
-    Row(
+    _smallest(
         name="deepfool",
         kind="DeepFool",
         summary="DeepFool: the nearest boundary of the linearised model, again and again",
         source="https://arxiv.org/abs/1511.04599",
-        group="gradient",
         norms=(2.0,),
-        bounded=False,
         cost="medium",
         y="prediction",
-        estimator_argument="classifier",
-        batch_size=1,
         targeted=None,
     ),
-    Row(
+    _smallest(
         name="newtonfool",
         kind="NewtonFool",
         summary="NewtonFool: Newton steps that lower the probability of the predicted class",
         source="https://doi.org/10.1145/3134600.3134635",
-        group="gradient",
         norms=(2.0,),
-        bounded=False,
         cost="medium",
         y="prediction",
-        estimator_argument="classifier",
-        batch_size=1,
         targeted=None,
     ),
-    Row(
+    _smallest(
         name="cw-l2",
         kind="CarliniL2Method",
         summary="Carlini and Wagner's L2 attack: distance and confidence weighed by binary search",
         source="https://arxiv.org/abs/1608.04644",
-        group="gradient",
         norms=(2.0,),
-        bounded=False,
-        cost="expensive",
-        estimator_argument="classifier",
-        batch_size=1,
     ),
-    Row(
+    _smallest(
         name="cw-linf",
         kind="CarliniLInfMethod",
         summary="Carlini and Wagner's Linf attack",
         source="https://arxiv.org/abs/1608.04644",
-        group="gradient",
-        bounded=False,
-        cost="expensive",
-        estimator_argument="classifier",
-        batch_size=1,
     ),
-    Row(
+    _smallest(
         name="cw-l0",
         kind="CarliniL0Method",
         summary="Carlini and Wagner's L0 attack, few pixels; judged in L2 unless another norm is written",
         source="https://arxiv.org/abs/1608.04644",
-        group="gradient",
         norms=(2.0, 1.0, inf),
-        bounded=False,
-        cost="expensive",
-        estimator_argument="classifier",
-        batch_size=1,
         couples=True,  # it goes on until nobody in the batch gets better
     ),
-    Row(
+    _smallest(
         name="ead",
         kind="ElasticNet",
         summary="Elastic-net attack: the smallest mixture of L1 and L2",
         source="https://arxiv.org/abs/1709.04114",
-        group="gradient",
         norms=(1.0, 2.0),
-        bounded=False,
-        cost="expensive",
-        estimator_argument="classifier",
-        batch_size=1,
         by_norm={1.0: {"decision_rule": "L1"}, 2.0: {"decision_rule": "L2"}},
     ),
-    Row(
+    _smallest(
         name="jsma",
         kind="SaliencyMapMethod",
         also=("art_weakrobust.perturbations.attacks.repaired:RunnerUpSaliencyMap",),
         summary="Jacobian saliency map, towards the runner-up class; judged in L2 unless another norm is written",
         source="https://arxiv.org/abs/1511.07528",
-        group="gradient",
         norms=(2.0, 1.0, inf),
-        bounded=False,
-        cost="expensive",
         y="targets",
-        estimator_argument="classifier",
-        batch_size=1,
         targeted=None,
     ),
-    Row(
+    _smallest(
         name="brendel-bethge",
         kind="BrendelBethgeAttack",
         summary="Brendel and Bethge's attack: along the boundary towards the sample",
         source="https://arxiv.org/abs/1907.01003",
-        group="gradient",
         norms=(inf, 2.0, 1.0),
-        bounded=False,
         package="numba",
-        cost="expensive",
+        estimator_argument="estimator",
+        batch_size=32,
         draws=True,
         clones=True,
     ),
