@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from art_weakrobust.report import benchmark
 from art_weakrobust.report.compare import Side, compared
 from art_weakrobust.report.exports import cell, csv_files
 from art_weakrobust.report.junit import junit
@@ -88,6 +89,23 @@ def test_text_from_data_neither_formats_nor_breaks_a_line(text: str) -> None:
     bare = shown.replace("\\\\", "")
     for char in "|`<*[@":
         assert bare.count(char) == bare.count(f"\\{char}")
+
+
+def test_an_underscore_is_escaped_where_it_could_emphasise() -> None:
+    assert escaped("python:zoo_models:first") == "python:zoo_models:first"
+    assert escaped("_a_ b__c __init__") == r"\_a\_ b\_\_c \_\_init\_\_"
+
+
+def test_a_benchmark_s_names_stay_in_their_cells() -> None:
+    failed = {"name": "a|<b>", "status": "failed", "reason": "no\rroom", "robust_attacks": ["x|y"], "corruptions": {}}
+    cells = ("published_clean", "published_robust", "n_scored", "n_weak")
+    cells += tuple(f"{metric}{end}" for metric in benchmark.METRICS for end in benchmark.ENDS)
+    shared = {"models": 0, "any": 0, "every": 0, "one": 0}
+    rows = [dict.fromkeys(cells) | failed]
+    summary = {"title": "b", "rows": rows, "shared": shared, "rankings": {"tau": None}}
+    assert r"| a\|\<b\> |" in benchmark.markdown(summary)
+    (row,) = csv.DictReader(io.StringIO(benchmark.table(summary), newline=""))
+    assert (row["name"], row["reason"], row["robust_attacks"]) == ("a|<b>", "no\rroom", "x|y")
 
 
 def test_long_tables_are_cut_and_say_so() -> None:

@@ -229,8 +229,8 @@ def test_class_names_stand_in_isolation(html: str) -> None:
     assert all(names)
 
 
-def test_compact_html_escapes_as_the_page_does(records: Records) -> None:
-    text = compact_html(records)
+def test_compact_html_escapes_as_the_page_does(summary: dict[str, Any]) -> None:
+    text = compact_html(summary)
     assert "Improved" in text
     assert "<script" not in text
     assert f"{percent(0.525)}" in text

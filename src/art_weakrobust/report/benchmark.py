@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .html import environment, sealed, stylesheet
+from .exports import csv_text
+from .html import as_json, rendered
+from .markdown import escaped, grid
 from .typography import brackets, count, isolated, known, percent
 
 Row = Mapping[str, Any]
@@ -26,10 +25,9 @@ def benchmark_files(summary: Mapping[str, Any]) -> Mapping[str, bytes]:
     :param summary: ``title, command, rows, agreement, shared, rankings, versions``; rows and pairs as
         :mod:`art_weakrobust.zoo.table` makes them.
     """
-    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
     return {
         "benchmark.html": page(summary).encode(),
-        "benchmark.json": text.encode(),
+        "benchmark.json": as_json(summary),
         "benchmark.csv": table(summary).encode(),
         "benchmark.md": markdown(summary).encode(),
     }
@@ -37,19 +35,14 @@ def benchmark_files(summary: Mapping[str, Any]) -> Mapping[str, bytes]:
 
 def page(summary: Mapping[str, Any]) -> str:
     """Return the page: every model with its measures, agreement of weak sets, agreement of rankings, failures."""
-    return (
-        environment()
-        .get_template("benchmark.html.j2")
-        .render(
-            summary=summary,
-            done=_done(summary),
-            failed=[row for row in summary["rows"] if row["status"] == "failed"],
-            metrics=METRICS,
-            corruptions=_corruptions(summary),
-            answers=answers(summary),
-            stylesheet=stylesheet(),
-            style_hash=sealed(stylesheet()),
-        )
+    return rendered(
+        "benchmark.html.j2",
+        summary=summary,
+        done=_done(summary),
+        failed=[row for row in summary["rows"] if row["status"] == "failed"],
+        metrics=METRICS,
+        corruptions=_corruptions(summary),
+        answers=answers(summary),
     )
 
 
@@ -60,41 +53,37 @@ def answers(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """Return one line a model with every figure; a cell that a spreadsheet would run begins with an apostrophe."""
-    buffer = io.StringIO()
+    """Return one line a model with every figure."""
     names = _corruptions(summary)
     measured = [f"{metric}{end}" for metric in METRICS for end in ENDS]
     facts = ["name", "status", "reason", "published_clean", "published_robust", "n_scored", "n_weak"]
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*facts, *measured, "robust_attacks", *(f"{name}{end}" for name in names for end in ENDS)])
+    head = [*facts, *measured, "robust_attacks", *(f"{name}{end}" for name in names for end in ENDS)]
+    lines = []
     for row in summary["rows"]:
         told = [row["corruptions"].get(name, {}) for name in names]
         cells = [*(row[name] for name in (*facts, *measured)), " ".join(row["robust_attacks"])]
         cells += [cell.get(key) for cell in told for key in ("accuracy", "lower", "upper", "n")]
-        writer.writerow([_safe(cell) for cell in cells])
-    return buffer.getvalue()
+        lines.append(cells)
+    return csv_text(head, lines)
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
     """Return both tables as Markdown, measures and corruptions: per cent, with 95 % intervals and n."""
-    done, names = _done(summary), _corruptions(summary)
-    lines = _grid(["model", *METRICS.values(), "attacks", "published: clean, robust"], map(_line, summary["rows"]))
+    models, names = summary["rows"], _corruptions(summary)
+    head = ["model", *METRICS.values(), "attacks", "published: clean, robust"]
+    parts = [grid(head, [_line(row) for row in models], most=len(models))]
     if names:
-        rows = [[_cell(row["name"]), *(_corrupted(row, name) for name in names)] for row in done]
-        lines += ["", *_grid(["model", *names], rows)]
-    return "\n".join([*lines, "", *answers(summary).values(), ""])
-
-
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+        rows = [[escaped(row["name"]), *(_corrupted(row, name) for name in names)] for row in _done(summary)]
+        parts.append(grid(["model", *map(escaped, names)], rows, most=len(rows)))
+    return "\n\n".join([*parts, *map(escaped, answers(summary).values())]) + "\n"
 
 
 def _line(row: Row) -> list[str]:
     if row["status"] == "failed":
-        return [_cell(row["name"]), *["–"] * (len(METRICS) + 1), f"failed: {_cell(row['reason'])}"]
+        return [escaped(row["name"]), *["–"] * (len(METRICS) + 1), f"failed: {escaped(row['reason'])}"]
     published = [percent(row[key]) if known(row[key]) else "–" for key in ("published_clean", "published_robust")]
-    attacks = ", ".join(row["robust_attacks"]) or "–"
-    return [_cell(row["name"]), *(_counted(row, metric) for metric in METRICS), attacks, ", ".join(published)]
+    attacks = ", ".join(map(escaped, row["robust_attacks"])) or "–"
+    return [escaped(row["name"]), *(_counted(row, metric) for metric in METRICS), attacks, ", ".join(published)]
 
 
 def _counted(row: Row, metric: str) -> str:
@@ -154,11 +143,3 @@ def _measured(row: Row, metric: str) -> str:
     if not known(row[metric]):
         return "–"
     return f"{percent(row[metric])} {brackets(row[f'{metric}_lower'], row[f'{metric}_upper'])}"
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(text).split()).replace("|", "\\|")
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell

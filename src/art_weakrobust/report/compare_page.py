@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import svg
 from .compare import Side, compared
-from .html import environment, sealed, stylesheet
+from .html import as_json, rendered
 from .markdown import escaped, grid
 from .sections import HEADS, SETS, judgement, spoken
 from .sides import figure, two_sides
@@ -21,30 +20,24 @@ Row = dict[str, Any]
 def compare_files(other: Side, this: Side) -> Mapping[str, bytes]:
     """Return ``compare.html`` and ``compare.json``, from the same numbers."""
     summary = compared(other, this)
-    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
-    return {"compare.html": page(summary).encode(), "compare.json": text.encode()}
+    return {"compare.html": page(summary).encode(), "compare.json": as_json(summary)}
 
 
 def page(summary: Summary) -> str:
     """Return the page: three measures, every type on the same images, the rest side by side, what differs."""
     tables = summary["tables"]
-    return (
-        environment()
-        .get_template("compare.html.j2")
-        .render(
-            summary=summary,
-            names=summary["names"],
-            tables=tables,
-            titles=SETS,
-            measures=[_measure(row, summary["names"]) for row in tables["headline"]],
-            views=_views(tables["paired"]),
-            sides=two_sides(summary),
-            beside=_beside(tables),
-            answer=answer(summary),
-            differs=_differs(tables["settings"]),
-            stylesheet=stylesheet(),
-            style_hash=sealed(stylesheet()),
-        )
+    return rendered(
+        "compare.html.j2",
+        summary=summary,
+        names=summary["names"],
+        tables=tables,
+        titles=SETS,
+        measures=[_measure(row, summary["names"]) for row in tables["headline"]],
+        views=_views(tables["paired"]),
+        sides=two_sides(summary),
+        beside=_beside(tables),
+        answer=answer(summary),
+        differs=_differs(tables["settings"]),
     )
 
 

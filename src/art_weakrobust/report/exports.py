@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -20,6 +20,14 @@ def csv_files(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, by
     return {f"{name}.csv": _table(rows).encode() for name, rows in tables.items() if rows}
 
 
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return CSV: a header and rows of as many values, each made a :func:`cell`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)  # lines end as RFC 4180 has it: with "\n" alone, Python 3.11 leaves "\r" unquoted
+    writer.writerows([cell(value) for value in row] for row in (head, *rows))
+    return buffer.getvalue()
+
+
 def cell(value: Any) -> Any:
     """Return a value as a cell of CSV; numbers stay numbers, minus and all."""
     if isinstance(value, Mapping | list | tuple):
@@ -29,8 +37,4 @@ def cell(value: Any) -> Any:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)  # lines end as RFC 4180 has it: with "\n" alone, Python 3.11 leaves "\r" unquoted
-    writer.writerow([cell(name) for name in columns])
-    writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
-    return buffer.getvalue()
+    return csv_text(columns, ([row.get(name) for name in columns] for row in rows))

@@ -14,7 +14,7 @@ import jinja2
 from ..protocols import Reporter
 from ..results import Records
 from . import advice, curves, gallery, palette, sections, severities, svg, typography, wording
-from .images import CROPS, Gallery, drawable
+from .images import Gallery, drawable
 from .images import gallery as sheets
 from .summary import summarise
 
@@ -34,47 +34,45 @@ def html_report(max_samples: int = MAX_SHOWN) -> Reporter:
     def report(records: Records) -> Mapping[str, bytes]:
         summary = summarise(records)
         page = render(summary, weakest_images(records, min(max_samples, MAX_SHOWN)))
-        text = json.dumps(summary, indent=1, allow_nan=False)
-        return {"report.html": page.encode(), "summary.json": (text + "\n").encode()}
+        return {"report.html": page.encode(), "summary.json": as_json(summary)}
 
     return report
 
 
+def as_json(summary: Mapping[str, Any]) -> bytes:
+    """Return a summary as the file that programs read."""
+    return (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode()
+
+
 def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
     """Return the page of a summary; without images the weakest samples are a table alone."""
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            summary=summary,
-            tables=summary["tables"],
-            images=images,
-            crops=CROPS,
-            first_shown=FIRST_SHOWN,
-            stylesheet=stylesheet(),
-            style_hash=sealed(stylesheet()),
-            script=script(),
-            script_hash=sealed(script()),
-            data=embedded(summary),
-            fine_tuned=wording.fine_tuned(summary),
-        )
+    return rendered(
+        "report.html.j2",
+        summary=summary,
+        tables=summary["tables"],
+        images=images,
+        first_shown=FIRST_SHOWN,
+        script=script(),
+        data=embedded(summary),
+        fine_tuned=wording.fine_tuned(summary),
     )
 
 
-def compact_html(records: Records) -> str:
+def compact_html(summary: Mapping[str, Any]) -> str:
     """Return a small table, before and after, for ``_repr_html_`` in a notebook: no images, inline colours only."""
-    summary = summarise(records)
-    return (
-        environment()
-        .get_template("compact.html.j2")
-        .render(
-            summary=summary,
-            tables=summary["tables"],
-            measures=sections.measures(summary),
-            fine_tuned=wording.fine_tuned(summary),
-            colours=palette.LIGHT,
-        )
+    return rendered(
+        "compact.html.j2",
+        summary=summary,
+        tables=summary["tables"],
+        measures=sections.measures(summary),
+        fine_tuned=wording.fine_tuned(summary),
+        colours=palette.LIGHT,
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a template, filled."""
+    return environment().get_template(template).render(values)
 
 
 def weakest_images(records: Records, number: int = MAX_SHOWN) -> Gallery | None:
@@ -107,6 +105,7 @@ def environment() -> jinja2.Environment:
     makers = (advice, curves, gallery, sections, severities, svg, wording)
     environment.globals |= {module.__name__.rpartition(".")[2]: module for module in makers}
     environment.globals |= {"span": typography.span, "brackets": typography.brackets}
+    environment.globals |= {"stylesheet": stylesheet, "sealed": sealed}
     return environment
 
 

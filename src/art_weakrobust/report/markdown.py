@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 MOST = 40
 """Rows of one table: a comment on GitHub holds 65,536 characters."""
 _ISOLATES = re.compile("[\u2068\u2069]")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$])")
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>()#+!|~@&$]|(?<![^\W_])_|_(?![^\W_]))")  # an underscore within a word is text
 
 
 def markdown(summary: Summary) -> str:
@@ -40,11 +40,11 @@ def escaped(text: Any) -> str:
     return _SPECIAL.sub(r"\\\1", shown(_ISOLATES.sub("", " ".join(str(text).split()))))
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]], most: int = MOST) -> str:
     """Return a Markdown table: the first column to the left, the others to the right; of many rows the first alone."""
-    lines = [f"| {' | '.join(line)} |" for line in (header, *rows[:MOST])]
+    lines = [f"| {' | '.join(line)} |" for line in (header, *rows[:most])]
     lines.insert(1, f"|---|{'--:|' * (len(header) - 1)}")
-    left = len(rows) - MOST
+    left = len(rows) - most
     return "\n".join(lines) + (f"\n\n{left} more stand in the report." if left > 0 else "")
 
 

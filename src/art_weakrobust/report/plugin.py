@@ -11,7 +11,7 @@ def weakrobust_register_reporters() -> list[Spec]:
     return [
         Spec(
             "html",
-            "One self-contained report.html without network or script, and summary.json with the same numbers",
+            "One self-contained report.html without network, and summary.json with the same numbers",
             "art_weakrobust.report.html:html_report",
         )
     ]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import UsageError
 from ..report import figure_curves, figures
-from ..report.html import compact_html, html_report
+from ..report.html import compact_html, render, weakest_images
 from ..report.summary import summarise
 from ..report.text import summary_text
 from ..results import Finetuning, Records, Scores, Validation, WeakSet
@@ -52,14 +52,14 @@ class _Shown:
         return summary_text(self.summary)
 
     def _repr_html_(self) -> str:
-        return compact_html(self.records)
+        return compact_html(self.summary)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report, one file without network, and return its path.
 
         :raises RunError: where the path cannot be written.
         """
-        atomic_write(path, html_report()(self.records)["report.html"])
+        atomic_write(path, render(self.summary, weakest_images(self.records)).encode())
         return Path(path)
 
     def plot_types(self) -> Figure:
@@ -139,9 +139,7 @@ class WeakRobustEvaluation(_Shown):
         :raises UsageError: where the two were made on different samples, seeds or perturbation types.
         """
         self._check_same(before)
-        records = before.records.with_(
-            after=self.validation, finetuning=finetuning, provenance=before.records.provenance
-        )
+        records = before.records.with_(after=self.validation, finetuning=finetuning)
         if self.records.samples is not None:
             records = records.with_(samples=self.records.samples)
         return WeakRobustComparison(records)
