@@ -138,3 +138,9 @@ def test_robustbench_s_subset_is_read_in_its_order_and_what_it_lacks_is_named(tr
 def test_another_subset_is_refused(tree):
     with pytest.raises(UsageError, match="subset 'half' is not known; use all or robustbench"):
         imagenet_c(str(tree), subset="half")
+
+
+def test_labels_are_told_in_the_order_of_the_ids(tree, in_folders, monkeypatch):
+    monkeypatch.setattr(trees, "robustbench_subset", lambda: (("cat", "cat_2"), ("ant", "ant_0")))
+    held = imagenet_c(str(tree), subset="robustbench")["imagenet-c/dim"].against(in_folders)
+    np.testing.assert_array_equal(held.dataset(1).labels(), in_folders.labels()[[0, 8]])

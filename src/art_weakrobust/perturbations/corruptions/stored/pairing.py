@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from ....datasets.base import ids_of
+from ....datasets.base import ids_of, labels_of
+from ....datasets.subset import Derived
 from ....errors import DataError
 from ....protocols import Dataset
 from ....results import Samples
@@ -20,7 +20,7 @@ _ROOM = 1 << 30
 """More images than any set has at one severity."""
 
 
-class Renumbered:
+class Renumbered(Derived):
     """A :class:`~art_weakrobust.protocols.Dataset` of some rows of another one, under other ids.
 
     :param data: the stored images; ids are their positions.
@@ -31,17 +31,13 @@ class Renumbered:
 
     def __init__(self, data: Dataset, ids: np.ndarray, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
         order = np.argsort(ids, kind="stable")
-        self.data, self.ids, self.rows = data, np.asarray(ids, np.int64)[order], np.asarray(rows, np.int64)[order]
-        self._labels = None if labels is None else np.asarray(labels, np.int64)[order]
+        super().__init__(data, ids[order])
+        self.rows = np.asarray(rows, np.int64)[order]
+        self._labels = labels_of(data)[self.rows] if labels is None else np.asarray(labels, np.int64)[order]
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the stored images know: ``input_shape``, ``name``, ``class_names``."""
-        if name.startswith("__") or "data" not in vars(self):
-            raise AttributeError(name)
-        return getattr(self.data, name)
+    def labels(self) -> np.ndarray:
+        """Return the labels, int64 (n,), in the order of :attr:`ids`."""
+        return self._labels.copy()
 
     def take(self, ids: np.ndarray) -> Samples:
         """Return the samples of these ids, in this order.
@@ -68,8 +64,7 @@ class Renumbered:
         return at
 
     def _renamed(self, samples: Samples, at: np.ndarray) -> Samples:
-        labels = samples.y if self._labels is None else self._labels[at]
-        return Samples(self.ids[at], samples.x, labels, samples.paths)
+        return Samples(self.ids[at], samples.x, self._labels[at], samples.paths)
 
 
 def unpaired(data: Dataset, name: str) -> Renumbered:
