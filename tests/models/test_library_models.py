@@ -85,8 +85,18 @@ def test_timms_own_preprocessing_and_normalisation_come_with_the_name(tmp_path):
     torch.save(own.state_dict(), tmp_path / "mine.pt")
     module, info = timm("resnet10t.c3_in1k", weights=tmp_path / "mine.pt")
     answers(module, own)
-    assert (info.resize, info.crop, info.interpolation) == (201, 176, "bicubic")
+    assert (info.resize, info.crop, info.interpolation, info.squash) == (201, 176, "bicubic", False)
     assert (info.nb_classes, info.input_shape) == (1000, (3, 176, 176))
+
+
+def test_what_timm_squashes_is_squashed():
+    import timm as library
+
+    from art_weakrobust.models.timm import _info
+
+    config = library.get_pretrained_cfg("convnext_tiny.in12k_ft_in1k_384").to_dict()
+    info = _info("convnext_tiny.in12k_ft_in1k_384", config)
+    assert (info.resize, info.crop, info.squash) == (384, 384, True)
 
 
 def test_timms_weights_are_expected_beside_those_of_the_zoo(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from ..errors import ModelError, RunError
 from ..protocols import ModelInfo
 from ..store.atomic import atomic_write
 from .cache import VARIABLE, cache_folder
+from .drawing import own_generator
 from .weights import load_weights
 
 _log = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ def digits_cnn(argument: str = "", *, weights: str | Path | None = None) -> tupl
 
 def network(width: int, seed: int = 0) -> nn.Module:
     """Return an untrained network for pixels (n, 1, 8, 8), its weights drawn from ``seed``."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with own_generator(seed):
         return nn.Sequential(
             *_convolution(1, width),
             *_convolution(width, width),

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..errors import ModelError, UsageError, nearest
 from ..protocols import ModelInfo
+from .drawing import own_generator
 from .normalise import inner, normalised
 from .weights import load_weights
 
@@ -105,8 +105,7 @@ def _made(factory: Any, argument: str) -> Any:
             "which calls it with the ones you want"
         )
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
+        with own_generator():
             made = factory()
     except KeyboardInterrupt:
         raise

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from filelock import FileLock
 
 from ..datasets.downloads import mistaken_for
 from ..errors import ModelError
+
+MODEL_DIR = "./models"
+"""Where weights are expected, unless the user says otherwise: as RobustBench has it."""
 
 _DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 _ATTEMPTS, _PAUSE = 5, 1.0
@@ -70,21 +73,29 @@ class Remote:
             raise ModelError(f"weights {str(path)!r} {wrong.split(';')[0]}; fetch them again: {self.command}")
 
 
-def located(remote: Remote, *, download: bool, fetch: Callable[[Remote], None] | None = None) -> Path:
+def located(remote: Remote, *, download: bool) -> Path:
     """Return the path of a checked file, fetched where it is not there and that is allowed.
 
-    :param fetch: what to fetch with, :func:`fetched` by default.
     :raises ModelError: where it is not there, cannot be fetched, or is not what it should be.
     """
-    if not remote.path.is_file():
-        if not download:
-            raise ModelError(
-                f"weights {str(remote.path)!r} are not there; --download (download=True) fetches them from "
-                f"{remote.url}, or put them there: {remote.command}"
-            )
-        (fetch or fetched)(remote)
-    remote.check()
+    if remote.path.is_file():
+        remote.check()
+    elif download:
+        fetched(remote)  # which has checked it
+    else:
+        raise ModelError(
+            f"weights {str(remote.path)!r} are not there; --download (download=True) fetches them from "
+            f"{remote.url}, or put them there: {remote.command}"
+        )
     return remote.path
+
+
+def or_cached(remote: Remote) -> Remote:
+    """Return a file where it is expected, or where PyTorch has cached it if it is there alone."""
+    import torch
+
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / remote.source.rsplit("/", 1)[-1]
+    return replace(remote, path=cached) if cached.is_file() and not remote.path.is_file() else remote
 
 
 def fetched(remote: Remote, *, pause: Callable[[float], Any] = time.sleep) -> None:

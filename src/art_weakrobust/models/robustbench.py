@@ -22,13 +22,12 @@ from torch import Tensor, nn
 from ..datasets.checks import existing
 from ..errors import ModelError
 from ..protocols import ModelInfo
-from .fetching import Remote, located
+from .drawing import own_generator
+from .fetching import MODEL_DIR, Remote, located, or_cached
 from .importing import import_robustbench as import_robustbench
 from .registry import Entry, entry, parse
 from .unpickling import torch_content
 from .weights import fit_weights, load_weights, read_weights
-
-MODEL_DIR = "./models"
 
 
 def robustbench(
@@ -100,10 +99,7 @@ def checkpoints(wanted: Entry, model_dir: str | Path, custom: str | Path = "") -
         if not found.is_file():
             raise ModelError(f"custom_checkpoint {str(custom)!r} is a folder; name the file in it")
         return (Remote(found, remotes[0].source),)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / remotes[0].source.rsplit("/", 1)[-1]
-    if _is_torchvision(wanted) and not remotes[0].path.is_file() and cached.is_file():
-        return (Remote(cached, remotes[0].source),)
-    return remotes
+    return tuple(map(or_cached, remotes)) if _is_torchvision(wanted) else remotes
 
 
 def _loaded(
@@ -129,7 +125,7 @@ def _is_torchvision(wanted: Entry) -> bool:
 def _bare(wanted: Entry) -> nn.Module:
     """Return the module without weights; what robustbench would fetch at once is built by other means."""
     import_robustbench()
-    with _own_generator():
+    with own_generator():
         if wanted.timm is not None:
             import timm
 
@@ -164,7 +160,7 @@ def _by_robustbench(wanted: Entry, files: Sequence[Path], model_dir: str | Path,
     import_robustbench()
     from robustbench.utils import load_model
 
-    with _staged(wanted, files, model_dir, allow_unsafe) as folder, _own_generator():
+    with _staged(wanted, files, model_dir, allow_unsafe) as folder, own_generator():
         try:
             module: nn.Module = load_model(wanted.name, folder, wanted.dataset, wanted.threat)
         except (RuntimeError, KeyError, AttributeError, TypeError, pickle.UnpicklingError) as error:
@@ -203,11 +199,3 @@ def _tensors(content: Any) -> Any:
         return content
     kept = {name: _tensors(value) for name, value in content.items() if isinstance(value, (dict, Tensor, nn.Module))}
     return {name: value for name, value in kept.items() if isinstance(value, Tensor) or value}
-
-
-@contextmanager
-def _own_generator() -> Iterator[None]:
-    """Weights that are drawn and then overwritten leave torch's generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        yield

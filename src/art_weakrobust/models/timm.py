@@ -6,14 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..errors import ModelError, nearest
 from ..protocols import ModelInfo
-from .fetching import Remote, located
+from .drawing import own_generator
+from .fetching import MODEL_DIR, Remote, located
 from .normalise import Normalised
-from .robustbench import MODEL_DIR
 from .weights import load_weights
 
 _MAJOR = "1"
@@ -42,8 +41,7 @@ def timm(
         known = library.list_models()
         raise ModelError(f"timm has no model {argument!r}{nearest(argument, known)}; it has {len(known)}")
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
+        with own_generator():
             module: nn.Module = library.create_model(argument, pretrained=False)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
@@ -94,4 +92,5 @@ def _info(name: str, config: dict[str, Any]) -> ModelInfo:
         resize=math.floor(crop / config.get("crop_pct", 1.0)),
         crop=crop,
         interpolation=config.get("interpolation", "bilinear"),
+        squash=config.get("crop_mode") == "squash",
     )

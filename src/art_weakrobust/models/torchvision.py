@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..errors import ModelError, nearest
 from ..protocols import ModelInfo
-from .fetching import Remote, located
+from .drawing import own_generator
+from .fetching import MODEL_DIR, Remote, located, or_cached
 from .normalise import Normalised
-from .robustbench import MODEL_DIR
 from .weights import load_weights
 
 
@@ -40,8 +39,7 @@ def torchvision(
     preset = chosen.transforms()
     if not hasattr(preset, "crop_size"):
         raise ModelError(f"model 'torchvision:{name}' is no classifier of images; choose one that is")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+    with own_generator():
         module: nn.Module = get_model(name, weights=None, **_heads(chosen))
     file = Path(weights) if weights is not None else located(_remote(chosen.url, model_dir), download=download)
     load_weights(module, file, allow_unsafe=allow_unsafe)
@@ -74,10 +72,7 @@ def _heads(chosen: Any) -> dict[str, Any]:
 
 
 def _remote(url: str, model_dir: str) -> Remote:
-    name = url.rsplit("/", 1)[-1]
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
-    own = Path(model_dir).expanduser() / "torchvision" / name
-    return Remote(cached if cached.is_file() and not own.is_file() else own, url)
+    return or_cached(Remote(Path(model_dir).expanduser() / "torchvision" / url.rsplit("/", 1)[-1], url))
 
 
 def _info(argument: str, chosen: Any, preset: Any) -> ModelInfo:
