@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from ..pipeline.options import Options
 from .console import print_json, print_table, told
 
 _HEADERS = ("model", "clean %", "robust %", "architecture", "files")
@@ -14,7 +15,7 @@ _HEADERS = ("model", "clean %", "robust %", "architecture", "files")
 def models(
     dataset: str | None = typer.Option(None, "--dataset", help="Only those for cifar10, cifar100 or imagenet."),
     threat: str | None = typer.Option(None, "--threat", help="Only those against Linf, L2 or corruptions."),
-    model_dir: str = typer.Option("./models", "--model-dir", help="Folder that holds the weights."),
+    model_dir: str = typer.Option(Options.model_dir, "--model-dir", help="Folder that holds the weights."),
     json: bool = typer.Option(False, "--json", help="Print the listing as JSON."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
