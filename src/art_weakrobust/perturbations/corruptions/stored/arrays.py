@@ -15,9 +15,9 @@ from ....datasets.base import ImageDataset, digest, ids_of, labels_of, scaled
 from ....datasets.downloads import mistaken_for
 from ....errors import DataError
 from ....protocols import Dataset
-from .. import apply
+from ..constants import SEVERITIES
 from . import manifest as manifests
-from .pairing import check_labels, check_shape, look_alike, unpaired
+from .pairing import check_labels, check_shape, check_there, look_alike, unpaired
 from .sums import check_sums
 
 OFFICIAL = (10_000, 32, 32, 3)
@@ -60,7 +60,7 @@ class StoredArrays:
     name: str
     file: Path
     labels: np.ndarray
-    severities: tuple[int, ...] = apply.SEVERITIES
+    severities: tuple[int, ...] = SEVERITIES
     paired: bool = False
     pairing: str = "unpaired: not held against test images yet"
 
@@ -70,11 +70,7 @@ class StoredArrays:
         :raises UsageError: for anything but 1 to 5.
         :raises DataError: for a severity that the set lacks.
         """
-        if apply.check_severity(severity, self._where) not in self.severities:
-            raise DataError(
-                f"{self._where} has no severity {severity}; it has {', '.join(map(str, self.severities))}: "
-                "choose among them with --severities"
-            )
+        check_there(severity, self.severities, self._where)
         n = len(self.labels)
         pixels = np.load(self.file, mmap_mode="r", allow_pickle=False)[(severity - 1) * n : severity * n]
         block = Block(f"{self._where}, severity {severity}", pixels, self.labels)
@@ -137,7 +133,7 @@ def _found(name: str, folder: str, argument: str, md5: bool) -> dict[str, Stored
     if md5:
         check_sums(name, [*files, root / "labels.npy"])
     written = manifests.read(root)
-    severities: tuple[int, ...] = apply.SEVERITIES
+    severities: tuple[int, ...] = SEVERITIES
     n, *size = OFFICIAL
     if written is not None:
         channels, height, width = written.shape

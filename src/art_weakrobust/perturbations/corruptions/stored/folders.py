@@ -15,10 +15,10 @@ from ....datasets.fit import Fit
 from ....datasets.folders import FolderImages, Found, wnids
 from ....errors import DataError, UsageError
 from ....protocols import Dataset
-from .. import apply
+from ..constants import SEVERITIES
 from . import manifest as manifests
 from . import tree
-from .pairing import Renumbered, check_labels, check_shape, look_alike, unpaired
+from .pairing import Renumbered, check_labels, check_shape, check_there, look_alike, unpaired
 from .tree import Key
 
 SUBSETS = ("all", "robustbench")
@@ -57,11 +57,7 @@ class StoredFolders:
         :raises DataError: for a severity that the set lacks, an image that another severity has, and for folders whose
             labels nobody knows.
         """
-        if apply.check_severity(severity, self._where) not in self.severities:
-            raise DataError(
-                f"{self._where} has no severity {severity}; it has {', '.join(map(str, self.severities))}: "
-                "choose among them with --severities"
-            )
+        check_there(severity, self.severities, self._where)
         files = self._files(severity)
         if self.partners is not None:
             keys = [key for key in files if key in self.partners]
@@ -195,7 +191,7 @@ def _found(name: str, folder: str, argument: str, subset: str, fit: Fit) -> dict
         found = {kind: severities for kind, severities in found.items() if kind in written.corruptions}
         if not found:
             raise DataError(f"{where} holds no corruption that is whole; finish it with `art-weakrobust corrupt`")
-    severities = apply.SEVERITIES if written is None else written.severities
+    severities = SEVERITIES if written is None else written.severities
     tree.check_whole(root, found, severities, where)
     named = wnids() if written is None else written.classes
     labels = {kind: label for label, kind in enumerate(named)}

@@ -12,6 +12,7 @@ from ....datasets.subset import Derived
 from ....errors import DataError
 from ....protocols import Dataset
 from ....results import Samples
+from ..constants import check_severity
 
 _CHECKED = 64
 """Images that a pairing is checked on; by chance, one in 64 would look most like its partner."""
@@ -74,6 +75,20 @@ def unpaired(data: Dataset, name: str) -> Renumbered:
     """
     rows = np.arange(len(data), dtype=np.int64)
     return Renumbered(data, rows - (crc32(name.encode()) + 1) * _ROOM, rows)
+
+
+def check_there(severity: int, there: Sequence[int], where: str) -> None:
+    """Refuse a severity that a set lacks.
+
+    :param there: those that it has.
+    :raises UsageError: for anything but 1 to 5.
+    :raises DataError: for one that is not there.
+    """
+    if check_severity(severity, where) not in there:
+        raise DataError(
+            f"{where} has no severity {severity}; it has {', '.join(map(str, there))}: "
+            "choose among them with --severities"
+        )
 
 
 def check_shape(clean: Dataset, stored: Dataset, where: str) -> None:
