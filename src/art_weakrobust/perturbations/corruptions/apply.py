@@ -10,8 +10,6 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...protocols import Corruption
-from .constants import SEVERITIES as SEVERITIES
-from .constants import check_severity as check_severity
 
 
 def check_pixels(x: Tensor, ids: Tensor, where: str) -> None:

@@ -9,8 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .apply import check_batch, check_pixels, check_severity
+from .apply import check_batch, check_pixels
 from .blocks import blocks
+from .constants import check_severity
 from .in_threads import OutOfRangeError
 from .levels import truncated
 

@@ -13,7 +13,8 @@ from ...errors import UsageError
 from ...kernels.keyed import derive
 from ...plugins.manager import Manager
 from ..resolve import resolve_corruptions
-from . import apply
+from .apply import check_pixels
+from .constants import check_severity
 
 _AT_ONCE = 256
 
@@ -72,7 +73,7 @@ class CorruptionPreprocessor(PreprocessorPyTorch):
         :raises DataError: for images that are none, or too small for the corruption.
         """
         ids = torch.arange(len(x), device=x.device)
-        apply.check_pixels(x, ids, self._type.name)
+        check_pixels(x, ids, self._type.name)
         corruption: Any = self._type.corruption
         seed, made = derive(self.seed, self._type.name), torch.empty_like(x)
         with torch.no_grad():
@@ -83,7 +84,7 @@ class CorruptionPreprocessor(PreprocessorPyTorch):
         return straight(x, made), y
 
     def _check_params(self) -> None:
-        apply.check_severity(self.severity, f"corruption {self.corruption!r}")
+        check_severity(self.severity, f"corruption {self.corruption!r}")
         found = resolve_corruptions([self.corruption], self._manager)
         if len(found) != 1 or found[0].stored:
             raise UsageError(f"corruption {self.corruption!r} lies on disk; name one that is computed")

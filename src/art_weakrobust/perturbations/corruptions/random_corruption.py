@@ -13,7 +13,8 @@ from ...kernels import keyed
 from ...plugins.manager import Manager
 from ..resolve import resolve_corruptions
 from ..types import CorruptionType
-from . import apply
+from .apply import check_pixels
+from .constants import SEVERITIES, check_severity
 
 _SET_APART = "extra"
 """The group that the paper keeps for validation: not trained on unless somebody asks for it."""
@@ -43,7 +44,7 @@ class RandomCorruption(nn.Module):
     def __init__(
         self,
         corruptions: Iterable[Any] | Mapping[str, Any] | str | None = None,
-        severities: Sequence[int] | int = apply.SEVERITIES,
+        severities: Sequence[int] | int = SEVERITIES,
         p: float = 1.0,
         *,
         per_image: bool = True,
@@ -55,7 +56,7 @@ class RandomCorruption(nn.Module):
         self.types = resolve_corruptions(_of_the_paper(manager) if corruptions is None else corruptions, manager)
         _refuse_stored(self.types)
         severities = (severities,) if isinstance(severities, int) else severities
-        self.severities = tuple(apply.check_severity(severity, "severities") for severity in severities)
+        self.severities = tuple(check_severity(severity, "severities") for severity in severities)
         if not self.types or not self.severities:
             raise UsageError("corruptions and severities have to name at least one each")
         if not 0 <= p <= 1:
@@ -83,7 +84,7 @@ class RandomCorruption(nn.Module):
     def corrupt(self, x: Tensor, ids: Tensor, draw: int = 0) -> Tensor:
         """Return corrupted images, whatever the mode; see :meth:`forward`."""
         ids = torch.as_tensor(ids, dtype=torch.int64, device=x.device)
-        apply.check_pixels(x, ids, "RandomCorruption")
+        check_pixels(x, ids, "RandomCorruption")
         if not len(x):
             return x
         keys = ids if self.per_image else ids[:1].expand(len(ids))

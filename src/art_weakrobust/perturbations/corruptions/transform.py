@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional
 
 from ...errors import DataError
 from ...plugins.manager import Manager
-from . import apply
+from .constants import SEVERITIES
 from .random_corruption import RandomCorruption
 
 
@@ -41,7 +41,7 @@ class CorruptionTransform(v2.Transform):  # type: ignore[misc]
     def __init__(
         self,
         corruptions: Iterable[Any] | Mapping[str, Any] | str | None = None,
-        severities: Sequence[int] | int = apply.SEVERITIES,
+        severities: Sequence[int] | int = SEVERITIES,
         p: float = 1.0,
         *,
         seed: int = 0,

@@ -14,7 +14,7 @@ from ....datasets.base import ids_of
 from ....kernels.keyed import derive
 from ....protocols import Corruption, Dataset
 from ....results import Samples
-from .. import apply
+from ..apply import corrupted
 from .manifest import SetManifest
 
 _AT_ONCE = 1 << 21
@@ -58,7 +58,7 @@ class Job:
     def levels(self, name: str, samples: Samples, severity: int) -> np.ndarray:
         """Return corrupted images as bytes, uint8 (n, h, w, c)."""
         corruption, seed = self.corruptions[name], derive(self.plan.seed, name)
-        x = apply.corrupted(corruption, name, samples.x, samples.ids, severity, seed, device=self.device)
+        x = corrupted(corruption, name, samples.x, samples.ids, severity, seed, device=self.device)
         return np.ascontiguousarray(np.rint(x * 255).astype(np.uint8).transpose(0, 2, 3, 1))
 
     def tell(self, name: str, done: int, total: int) -> None:

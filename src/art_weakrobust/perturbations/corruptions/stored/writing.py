@@ -19,7 +19,7 @@ from ....errors import DataError, RunError, UsageError
 from ....protocols import Corruption, Dataset
 from ....store.atomic import cannot_write, is_leftover, remove_leftovers
 from ....store.lock import LOCK, OWNER, RunLock
-from .. import apply
+from ..constants import SEVERITIES, check_severity
 from . import manifest as manifests
 from .arrays_out import write_arrays
 from .folders_out import QUALITY, folder_names, write_folders
@@ -40,7 +40,7 @@ def write_set(
     out: str | Path,
     corruptions: Mapping[str, Corruption],
     *,
-    severities: Sequence[int] = apply.SEVERITIES,
+    severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
     layout: str | None = None,
     dataset: str = "data",
@@ -70,7 +70,7 @@ def write_set(
     :raises RunError: for a folder that holds something else or another set, is in use, or cannot be written.
     """
     root = Path(out)
-    wanted = tuple(sorted({apply.check_severity(severity, "the set") for severity in severities}))
+    wanted = tuple(sorted({check_severity(severity, "the set") for severity in severities}))
     layout = layout or layout_of(data)
     if layout not in (ARRAYS, FOLDERS) or not wanted:
         raise UsageError(
