@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -46,3 +47,10 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def generators_kept(device: torch.device) -> Iterator[None]:
+    """Put the global generators of PyTorch back afterwards, CPU's and device's: a module may draw when it is called."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield

@@ -10,9 +10,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from .border import LogitsOnly
+from .border import LogitsOnly, rows_of
 from .folding import Pair, folded, pairs, refill
-from .modes import evaluating
+from .modes import evaluating, generators_kept
 from .plan import FORMATS
 from .precision import exact_float32
 from .watching import Glance, Settings, checksum
@@ -41,7 +41,8 @@ class SearchNetwork:
     A write to a parameter or buffer is seen by PyTorch's version counters; one through ``.data`` and a change of a
     plain attribute only after :meth:`doubt`, since to look for these takes a while. Where only values have changed,
     they are folded again; otherwise the copy is made anew. There is no copy where hooks watch the module, where it
-    writes to itself when it is called, or where the copy's answers are not those of the original.
+    writes to itself when it is called, or where the copy's answers are not those of the original; nor where it cannot
+    be made, which is told in a warning, and in ``failure`` until the copy is tried again.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class SearchNetwork:
         self._copy: LogitsOnly | None = None
         self._runs: nn.Module | None = None
         self._doubted = False
+        self.failure: str | None = None
         self.inside = Inside()
 
     def doubt(self) -> None:
@@ -106,8 +108,8 @@ class SearchNetwork:
         self._glance = Glance.at(source)
 
     def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
-        source = wrapper._model
-        self._copy, self._runs, self._pairs = None, None, []
+        source, failed_before = wrapper._model, self.failure
+        self._copy, self._runs, self._pairs, self.failure = None, None, [], None
         with torch.inference_mode(False):
             try:
                 images = example()
@@ -116,13 +118,15 @@ class SearchNetwork:
                     self._copy = made
                     self._runs = cast(nn.Module, torch.compile(made)) if plan["compile"] else made
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
-                _log.info("%s is searched on as it is: %s", type(source).__name__, " ".join(str(error).split()))
+                self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                if self.failure != failed_before:
+                    _log.warning("%s is searched on as it is, no copy is made: %s", type(source).__name__, self.failure)
         glance = Glance.at(source)
         self._settings = Settings(source)
-        self._checksum = checksum(glance.tensors) if glance is not None and self._copy is not None else []
+        self._checksum = checksum(glance.tensors) if glance is not None else []
 
     def _made(self, source: nn.Module, plan: Mapping[str, Any], images: Tensor) -> LogitsOnly | None:
-        self._pairs = pairs(source, images) if plan["folding"] == "conv-bn" else []
+        self._pairs = pairs(source, images[:2]) if plan["folding"] == "conv-bn" else []
         if not self._pairs and plan["memory_format"] == "contiguous" and not plan["compile"]:
             return None
         twin = folded(source, self._pairs)
@@ -131,10 +135,10 @@ class SearchNetwork:
     @staticmethod
     def _agrees(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> bool:
         """Return whether the copy answers as the original, and calling the original does not change it."""
-        module, devices = wrapper._model, [images.device] if images.device.type == "cuda" else []
-        with exact_float32(), torch.random.fork_rng(devices), evaluating(wrapper), torch.no_grad():
+        module = wrapper._model
+        with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.no_grad():
             glance, settings = Glance.at(module), Settings(module)
-            expected, got = (asked(images.clone())[-1] for asked in (wrapper, made))
+            expected, got = (rows_of(asked(images.clone())[-1]) for asked in (wrapper, made))
             after = Glance.at(module)
             steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
         softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()

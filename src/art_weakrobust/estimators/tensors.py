@@ -31,6 +31,11 @@ class TensorPasses(ForwardPasses):
         """See to it that the next search sees the model as it is now, also what was written through ``.data``."""
         self._search.doubt()
 
+    @property
+    def search_failure(self) -> str | None:
+        """What was raised when the copy that searches was last to be made, so that there is none; None otherwise."""
+        return self._search.failure
+
     @contextmanager
     def searching(self, precision: str | None = None) -> Iterator[None]:
         """Look at the model once and then rely on it: inside, only writes that PyTorch counts are followed.
