@@ -26,7 +26,7 @@ def seasoned(model: nn.Module) -> nn.Module:
 
 
 class Branching(nn.Module):
-    """Cannot be traced, since what it does depends on the size of its input."""
+    """What it does depends on the size of its input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,6 +47,23 @@ class ReadTwice(Branching):
         return self.head((self.norm(h) + h).mean((2, 3)))
 
 
+class ReadTwiceWhereLarge(Branching):
+    """The same, by the size of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        return self.head((self.norm(h) + (h if x.shape[2] > 4 else 0)).mean((2, 3)))
+
+
+class ReadInPlace(Branching):
+    """Something writes to its convolution's output before the batch norm reads it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        h[:, 0] = 1
+        return self.head(self.norm(h).mean((2, 3)))
+
+
 class CalledTwice(Branching):
     """Its one batch norm serves two inputs."""
 
@@ -61,6 +78,21 @@ class WeightRead(Branching):
         return self.head(self.norm(self.conv(x)).mean((2, 3))) * self.conv.weight.mean()
 
 
+class NormRead(Branching):
+    """Reads the statistics of its batch norm besides calling it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.conv(x)).mean((2, 3))) * self.norm.running_var.mean()
+
+
+class AskedForItsShape(Branching):
+    """Asks for shape and type, which a batch norm leaves alone, of the output and of the weight of its convolution."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x.to(self.conv.weight.dtype))
+        return self.head(self.norm(h).flatten(2).sum(2) / (h.shape[2] * h.size(3)))
+
+
 def grouped() -> nn.Module:
     plain = nn.BatchNorm2d(6, affine=False)
     return nn.Sequential(nn.Conv2d(3, 6, 3, stride=2, groups=3, bias=False), plain, nn.Flatten(), nn.LazyLinear(5))
@@ -68,8 +100,14 @@ def grouped() -> nn.Module:
 
 @pytest.mark.parametrize(
     ("make", "number"),
-    [(lambda: resnet20(10), 19), (lambda: resnet32(100), 33), (lambda: small_cnn((3, 8, 8), 5), 1), (Branching, 1)],
-    ids=["zero-padded shortcuts", "convolutions on shortcuts", "sequential", "not traceable"],
+    [
+        (lambda: resnet20(10), 19),
+        (lambda: resnet32(100), 33),
+        (lambda: small_cnn((3, 8, 8), 5), 1),
+        (Branching, 1),
+        (AskedForItsShape, 1),
+    ],
+    ids=["zero-padded shortcuts", "convolutions on shortcuts", "sequential", "branching", "asked for its shape"],
 )
 def test_every_batch_norm_after_a_convolution_is_folded(make: Callable[[], nn.Module], number: int) -> None:
     model = seasoned(make())
@@ -92,7 +130,10 @@ def test_groups_strides_and_norms_without_weights() -> None:
     torch.testing.assert_close(folded(model, pairs(model, X))(X), model(X), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [ReadTwice, CalledTwice, WeightRead], ids=lambda make: make.__name__)
+OTHERWISE_READ = [ReadTwice, ReadTwiceWhereLarge, ReadInPlace, CalledTwice, WeightRead, NormRead]
+
+
+@pytest.mark.parametrize("make", OTHERWISE_READ, ids=lambda make: make.__name__)
 def test_what_has_another_reader_is_left_alone(make: Callable[[], nn.Module]) -> None:
     assert pairs(make().eval(), X) == []
 
@@ -112,8 +153,16 @@ def test_subclasses_may_compute_something_else() -> None:
     assert not may_fold(linear((3, 8, 8), 5))
 
 
-def test_looking_for_pairs_leaves_the_module_as_it_was() -> None:
-    model = seasoned(Branching()).train()
+class Noisy(Branching):
+    """Draws at every call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + torch.randn(x.shape))
+
+
+def test_looking_for_pairs_leaves_the_module_and_the_generator_as_they_were() -> None:
+    model = seasoned(Noisy()).train()
+    drawn = torch.get_rng_state()
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     pairs(model, X)
@@ -121,6 +170,11 @@ def test_looking_for_pairs_leaves_the_module_as_it_was() -> None:
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not model.conv._forward_hooks
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_models_of_other_types_are_looked_at_in_theirs() -> None:
+    assert pairs(seasoned(Branching()).double(), X) == [("conv", "norm")]
 
 
 def test_tied_weights_are_folded_one_by_one() -> None:

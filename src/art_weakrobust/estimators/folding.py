@@ -8,19 +8,27 @@ https://arxiv.org/abs/1712.05877).
 from __future__ import annotations
 
 import copy
-import logging
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
-_log = logging.getLogger(__name__)
+from ..kernels.norms import wide
+from .border import LogitsOnly
+from .modes import generators_kept
 
 # Exact types: a subclass may compute something else.
 _CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS: tuple[type[nn.Module], ...] = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+# What a tensor is asked besides its values: its shape, type and place stay when a batch norm is folded away.
+_FACTS = (bool, int, torch.Size, torch.dtype, torch.device, torch.layout)
 
 Pair = tuple[str, str]
 """Names of a convolution and of the batch norm that its output goes into, and nothing else does."""
@@ -33,78 +41,75 @@ def may_fold(module: nn.Module) -> bool:
 
 
 def pairs(module: nn.Module, example: Tensor) -> list[Pair]:
-    """Return what can be folded: as ``torch.fx`` traces it, or else as one forward pass shows it.
+    """Return what can be folded, as a forward pass of a copy in evaluation mode shows it.
 
-    The module itself is not called. Tracing serves to find the pairs alone: the folded module keeps its own
-    ``forward``, with whatever depends on shapes or values in it. A pair seen in a forward pass may have a second reader
-    that no hook sees, so that the result has to be checked against the original.
+    A reader that PyTorch's own functions do not show (compiled code, another way taken for other images) is missed, so
+    that the result has to be checked against the original.
 
     :param module: any, in any mode.
-    :param example: images that it takes.
+    :param example: images that it takes; the pass keeps the output of every convolution in memory.
     """
     if not may_fold(module):
         return []
-    parts = dict(module.named_modules())
-    try:
-        graph = fx.Tracer().trace(_shell(module))
-    except Exception as error:  # tracing runs the model's own code on stand-ins, on which anything may be raised
-        _log.debug("%s is not traced (%s); its pairs are looked for in a forward pass", type(module).__name__, error)
-        found = _observed(module, example)
-    else:
-        found = _traced(graph, parts)
-    return [(conv, norm) for conv, norm in found if _keeps_statistics(parts[norm])]
-
-
-def _keeps_statistics(norm: Any) -> bool:
-    return norm.running_mean is not None and norm.running_var is not None
-
-
-def _shell(module: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode that shares the tensors, for what may leave traces in attributes."""
-    tensors = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    return copy.deepcopy(module, tensors).eval()
-
-
-def _traced(graph: fx.Graph, parts: dict[str, nn.Module]) -> list[Pair]:
-    calls = [node for node in graph.nodes if node.op == "call_module"]
-    times = Counter(str(node.target) for node in calls)
-    read = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
-    found = []
-    for node in calls:
-        before = node.args[0] if node.args else None
-        if type(parts[node.target]) not in _NORMS or not isinstance(before, fx.Node) or before.op != "call_module":
-            continue
-        names = str(before.target), str(node.target)
-        once = all(times[name] == 1 and name not in read for name in names)
-        if type(parts[names[0]]) in _CONVOLUTIONS and len(before.users) == 1 and once:
-            found.append(names)
-    return found
-
-
-def _observed(module: nn.Module, example: Tensor) -> list[Pair]:
-    seen = copy.deepcopy(module).eval()
-    written: dict[int, tuple[str, Tensor, int]] = {}
-    times: Counter[str] = Counter()
-    found: list[Pair] = []
-
-    def wrote(name: str, output: Tensor) -> None:
-        times[name] += 1
-        written[id(output)] = name, output, output._version
-
-    def reads(name: str, value: Tensor) -> None:
-        times[name] += 1
-        conv, output, version = written.get(id(value), ("", value, -1))
-        if output._version == version:  # unless something has worked on it in place
-            found.append((conv, name))
-
-    for name, part in seen.named_modules():
-        if type(part) in _CONVOLUTIONS:
-            part.register_forward_hook(lambda _part, _inputs, output, name=name: wrote(name, output))
-        elif type(part) in _NORMS:
-            part.register_forward_pre_hook(lambda _part, inputs, name=name: reads(name, inputs[0]))
-    with torch.no_grad():
+    seen = LogitsOnly(copy.deepcopy(module).eval())
+    readers = _Readers(seen._model)
+    with generators_kept(example.device), torch.no_grad(), readers:
         seen(example)
-    return [(conv, norm) for conv, norm in found if times[conv] == times[norm] == 1]
+    return readers.pairs()
+
+
+class _Readers(TorchFunctionMode):
+    """Notes who reads the outputs of convolutions, and the weights of these and of batch norms.
+
+    A reader is the name of the convolution or batch norm in whose call it happens, or "" for anything else.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        watched = {name: part for name, part in module.named_modules() if type(part) in _CONVOLUTIONS + _NORMS}
+        self._parts = watched
+        self._inside = ""
+        self._calls: Counter[str] = Counter()
+        self._outputs: dict[str, Tensor] = {}  # kept, so that no other tensor takes the identity of one
+        self._readers: dict[int, set[str]] = {id(own): set() for part in watched.values() for own in _tensors(part)}
+        for name, part in watched.items():
+            part.register_forward_pre_hook(partial(self._enter, name))
+            part.register_forward_hook(partial(self._leave, name))
+
+    def _enter(self, name: str, *_call: Any) -> None:
+        self._calls[name] += 1
+        self._inside = name
+
+    def _leave(self, name: str, part: nn.Module, _inputs: Any, output: Tensor) -> None:
+        self._inside = ""
+        if type(part) in _CONVOLUTIONS:
+            self._outputs[name], self._readers[id(output)] = output, set()
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if not isinstance(result, _FACTS):
+            for value in tree_leaves((args, kwargs)):
+                if id(value) in self._readers:
+                    self._readers[id(value)].add(self._inside)
+        return result
+
+    def pairs(self) -> list[Pair]:
+        """Return the convolutions that a batch norm alone reads, both called once and read by nobody else."""
+        read = ((conv, self._readers[id(output)]) for conv, output in self._outputs.items())
+        alone = [(conv, *readers) for conv, readers in read if len(readers) == 1]
+        return [(conv, norm) for conv, norm in alone if self._is_norm(norm) and self._serve_once(conv, norm)]
+
+    def _is_norm(self, name: str) -> bool:
+        part: Any = self._parts.get(name)
+        return type(part) in _NORMS and part.running_mean is not None and part.running_var is not None
+
+    def _serve_once(self, *names: str) -> bool:
+        own = [id(tensor) for name in names for tensor in _tensors(self._parts[name])]
+        return all(self._calls[name] == 1 for name in names) and not any("" in self._readers[key] for key in own)
+
+
+def _tensors(part: nn.Module) -> Iterator[Tensor]:
+    return chain(part.parameters(), part.buffers())
 
 
 def folded(module: nn.Module, found: list[Pair]) -> nn.Module:
@@ -136,7 +141,7 @@ def _merged(module: nn.Module, conv_name: str, norm_name: str) -> dict[str, Tens
     """Return weight and bias of a convolution that does the work of its batch norm as well, in float64 if there is."""
     conv: Any = module.get_submodule(conv_name)
     norm: Any = module.get_submodule(norm_name)
-    precise = torch.float32 if conv.weight.device.type == "mps" else torch.float64
+    precise = wide(conv.weight.device)
     mean, variance = norm.running_mean.to(precise), norm.running_var.to(precise)
     scale = torch.rsqrt(variance + norm.eps)
     if norm.weight is not None:
