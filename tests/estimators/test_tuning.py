@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -330,10 +329,3 @@ def test_a_batch_that_cannot_be_measured_in_time_is_no_candidate():
     assert cost({**DEFAULT, "batch_size": 512}, 0.5) == float("inf")
     assert not estimator.passes
     assert cost({**DEFAULT, "batch_size": 64}, 0.5) == pytest.approx(1 / 1024)
-
-
-def test_noise_to_measure_with_lies_in_the_clip_values():
-    noise = tuning._noise(SimpleNamespace(clip_values=(np.float32(-2), np.float32(3)), input_shape=SHAPE))
-    assert noise.shape[1:] == SHAPE
-    assert -2 <= noise.min() < -1.5
-    assert 2.5 < noise.max() <= 3

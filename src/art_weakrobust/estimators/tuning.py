@@ -27,6 +27,7 @@ from .memory import halving, is_out_of_memory
 from .modes import evaluating
 from .plan import CHOICES, plan_for
 from .precision import native_precision, precision_on
+from .search import example_images
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
@@ -160,7 +161,9 @@ class Stopwatch:
         self, estimator: FastPyTorchClassifier, x: np.ndarray | None, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._estimator, self._clock = estimator, clock
-        self._x = _noise(estimator) if x is None or not len(x) else np.asarray(x, dtype=np.float32)
+        if x is None or not len(x):
+            x = example_images(estimator.input_shape, estimator.clip_values).numpy()
+        self._x = np.asarray(x, dtype=np.float32)
         self._least, self._batch_size = float("inf"), 0
 
     def __call__(self, plan: Plan, seconds: float) -> float:
@@ -188,11 +191,6 @@ class Stopwatch:
         gradient = estimator.loss_gradient_tensor(torch.from_numpy(x).to(estimator.device), labels)
         gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
         return self._clock() - start
-
-
-def _noise(estimator: FastPyTorchClassifier) -> np.ndarray:
-    low, high = (0.0, 1.0) if estimator.clip_values is None else (float(np.min(v)) for v in estimator.clip_values)
-    return np.random.default_rng(0).uniform(low, high, (_PROBE, *estimator.input_shape)).astype(np.float32)
 
 
 @contextmanager
