@@ -20,6 +20,7 @@ from torch import nn
 
 from art_weakrobust.datasets.arrays import ArrayDataset
 from art_weakrobust.datasets.parquet import parquet
+from art_weakrobust.estimators.precision import native_precision
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.models.normalise import Normalised
 from art_weakrobust.models.weights import load_weights
@@ -29,7 +30,7 @@ from art_weakrobust.testing.networks import resnet20_cifar10
 from art_weakrobust.threat import ThreatModel
 from art_weakrobust.trainer import WeakRobustTrainer
 from art_weakrobust.training.guard import survives
-from art_weakrobust.training.network import Forward, fast_precision
+from art_weakrobust.training.network import Forward
 
 SIX = ("gaussian_noise", "shot_noise", "brightness", "contrast", "defocus_blur", "pixelate")
 EPS = 2 / 255
@@ -82,7 +83,7 @@ def main() -> None:
     root = Path(os.environ["ART_WEAKROBUST_DATA"])
     print(
         f"torch {torch.__version__}, {options.threads} threads, {platform.machine()} "
-        f"{torch.backends.cpu.get_cpu_capability()}, {fast_precision(torch.device('cpu'))}"
+        f"{torch.backends.cpu.get_cpu_capability()}, {native_precision(torch.device('cpu'))}"
     )
 
     train, held = parquet(str(root / "cifar10"), split="train"), parquet(str(root / "cifar10"), split="test")

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 
-PRECISIONS = ("bfloat16", "float32")
-
 
 @dataclass(frozen=True)
 class Forward:
