@@ -152,7 +152,7 @@ def test_an_attack_that_keeps_the_contract_passes():
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_an_attack_that_breaks_the_contract_is_caught_with_a_sentence(target, sentence):
-    with pytest.raises(AssertionError, match=f"^(attack|building attack) 'broken'.* {sentence}|^attack .*{sentence}"):
+    with pytest.raises(AssertionError, match=f"^(building )?attack 'broken'.*{sentence}"):
         check_attack(Spec("broken", "Breaks the contract", target))
 
 
