@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,7 @@ def benchmark(request: Request) -> None:
             ),
         )
     request.out.mkdir(parents=True, exist_ok=True)
-    title = f"{len(found)} models on {replace(options, model='x').title().partition(' on ')[2]}"
+    title = f"{len(found)} models on {options.data_title()}"
     summary = publish(ran, request.out, title=title, command=_command(request))
     if request.json:
         print_json(summary)
@@ -64,9 +63,9 @@ def benchmark(request: Request) -> None:
 def _command(request: Request) -> str:
     from shlex import quote
 
-    from ..pipeline.options import flag, shown
+    from ..pipeline.options import written
 
-    words = [f"--{flag(n)} {quote(shown(v))}" for n, v in {**request.own, **request.given}.items()]
+    words = written({**request.own, **request.given})
     return " ".join(["art-weakrobust benchmark", *words, f"--out {quote(str(request.out))}"])
 
 

@@ -148,14 +148,16 @@ class Options:
 
     def title(self) -> str:
         """Return a title for the report: model and data, without paths."""
+        return f"{self.model.split(':')[-1]} on {self.data_title()}"
+
+    def data_title(self) -> str:
+        """Return what a title calls the data, without paths."""
         data, _, argument = self.dataset.partition(":")
-        return f"{self.model.split(':')[-1]} on {Path(argument).stem if argument else data}"
+        return Path(argument).stem if argument else data
 
     def command(self, out: str = "") -> str:
         """Return the command that runs the whole street with these options."""
-        changed = [(flag(name), value) for name, value in self.changed().items()]
-        words = [f"--{name}" if value is True else f"--{name} {quote(shown(value))}" for name, value in changed]
-        return " ".join(["art-weakrobust run", *words, *([f"--out {quote(out)}"] if out else [])])
+        return " ".join(["art-weakrobust run", *written(self.changed()), *([f"--out {quote(out)}"] if out else [])])
 
     def with_(self, values: Mapping[str, Any]) -> Options:
         """Return a copy with some options replaced.
@@ -189,6 +191,21 @@ def severity_numbers(text: str) -> tuple[int, ...]:
 def flag(name: str) -> str:
     """Return the long name of an option on the command line."""
     return name.replace("_", "-")
+
+
+def written(values: Mapping[str, Any]) -> list[str]:
+    """Return options as they are written on the command line, name -> value; a shell takes them apart again."""
+    switches = {True: "--{}", False: "--no-{}"}
+    return [
+        switches[value].format(flag(name)) if isinstance(value, bool) else f"--{flag(name)} {quote(_exactly(value))}"
+        for name, value in values.items()
+    ]
+
+
+def _exactly(value: Any) -> str:
+    """Return a value as it is read back: 8/255 in all its digits."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) and float(short) != value else short
 
 
 def shown(value: Any) -> str:
