@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, nearest
+from ..models.registry import CLASSES, THREATS
 from ..plugins.reference import split_list
 
 _KEYS = ("model", "weights", "mean", "std", "name")
-_LAYOUT = ("cifar10", "cifar100", "imagenet"), ("Linf", "L2", "corruptions")
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _checkpoints(folder: Path) -> list[Entry]:
     names = sorted(
         {
             f"{data}/{threat}/{re.sub(r'[.]pt_m[0-9]+$', '', file.stem)}"
-            for data in _LAYOUT[0]
-            for threat in _LAYOUT[1]
+            for data in CLASSES
+            for threat in THREATS
             for file in folder.glob(f"{data}/{threat}/*.pt")
         }
     )
