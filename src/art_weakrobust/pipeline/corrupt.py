@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DataError, UsageError
 from ..perturbations.corruptions.stored.manifest import SetManifest
-from ..perturbations.corruptions.stored.writing import write_set
+from ..perturbations.corruptions.stored.writing import shape_of, write_set
 from ..plugins.manager import Manager
 from ..plugins.reference import split_argument, split_list
 from ..protocols import Dataset
@@ -76,8 +76,7 @@ def _named(manager: Manager, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _large_enough(manager: Manager, data: Dataset) -> dict[str, Any]:
-    shape = getattr(data, "input_shape", None)
-    size = min(shape[1:]) if shape is not None else min(next(iter(data.chunks(1))).x.shape[2:])
+    size = min(shape_of(data)[1:])
     specs = [manager.find("corruption", name).spec for name in manager.names("corruption")]
     found = [spec.name for spec in specs if not spec.many and spec.facts.get("min_size", 1) <= size]
     if not found:

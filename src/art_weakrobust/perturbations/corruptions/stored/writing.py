@@ -32,7 +32,7 @@ LARGE = 64
 
 def layout_of(data: Dataset) -> str:
     """Return ``folders`` for data in class folders and for images above 64 pixels, otherwise ``arrays``."""
-    return FOLDERS if getattr(data, "class_folders", False) or min(_shape(data)[1:]) > LARGE else ARRAYS
+    return FOLDERS if getattr(data, "class_folders", False) or min(shape_of(data)[1:]) > LARGE else ARRAYS
 
 
 def write_set(
@@ -76,7 +76,7 @@ def write_set(
         raise UsageError(
             f"layout {layout!r}, severities {list(severities)}: expected arrays or folders, some of 1 to 5"
         )
-    plan = SetManifest(layout, dataset, split, _fingerprint(data), len(ids_of(data)), _shape(data), wanted, int(seed))
+    plan = SetManifest(layout, dataset, split, _fingerprint(data), len(ids_of(data)), shape_of(data), wanted, int(seed))
     if layout == FOLDERS:
         classes, named_by = folder_names(data)
         plan = replace(plan, quality=QUALITY, classes=classes, named_by=named_by)
@@ -122,7 +122,11 @@ def _check_one_image(job: Job) -> None:
             job.levels(name, samples, severity)
 
 
-def _shape(data: Dataset) -> tuple[int, int, int]:
+def shape_of(data: Dataset) -> tuple[int, int, int]:
+    """Return (c, h, w) of the images of a data set that can be written.
+
+    :raises DataError: for channels that no layout holds.
+    """
     shape = getattr(data, "input_shape", None)
     shape = shape if shape is not None else data.take(ids_of(data)[:1]).x.shape[1:]
     channels, height, width = (int(side) for side in shape)
