@@ -129,9 +129,13 @@ class PerturbationType:
     source: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Validation:
-    """One verdict a sample x perturbation: rows of :data:`VALIDATION`, and what each type is."""
+    """One verdict a sample x perturbation: rows of :data:`VALIDATION`, and what each type is.
+
+    Equal to itself alone, so that what is made of all its rows can be kept beside it: see
+    :meth:`~art_weakrobust.validation.verdicts.Verdicts.of`.
+    """
 
     table: Table
     types: tuple[PerturbationType, ...]
@@ -218,11 +222,12 @@ class Records:
     :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
     :param findings: the doctor's: mappings with ``severity``, ``code``, ``seen``, ``do``.
-    :param notes: what else the run learnt and ``findings.json`` keeps: ``passed`` (checks that found nothing),
-        ``not_run`` (rows check, why), ``examined`` (how many samples the doctor saw), ``radius_curve`` (rows radius,
-        share, n, lower, upper, of a radius that was suggested), ``segments`` (rows where, n, weak, share, lower,
-        upper), ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n), ``missed_bound`` (n, missed,
-        upper: how much a screening may have missed, by an audit of n samples).
+    :param notes: what else ``findings.json`` holds. The doctor writes ``passed`` (checks that found nothing),
+        ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). The report also draws these, which no
+        stage of this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was
+        suggested), ``segments`` (rows where, n, weak, share, lower, upper), ``security_curve`` (rows phase, norm, eps,
+        accuracy, lower, upper, n), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
+        audit of n samples).
     """
 
     scores: Scores | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -44,11 +45,20 @@ class Verdicts:
     def of(cls, validation: Validation, name: str) -> Verdicts:
         """Return the verdicts of the set ``name``, without rows where the validation has none of it.
 
+        They are made once a validation and set, since every table starts with them; their arrays are for reading.
+
         A type that has a verdict only where nothing had to be attacked (clean-misclassified images) has crashed: all
         its images are unknown, or it would read as an accuracy of 0.
 
         :raises DataError: for several phases, for a sample judged twice, for a type that ``validation.types`` lacks.
         """
+        made = _MADE.setdefault(validation, {})
+        if name not in made:
+            made[name] = cls._of(validation, name)
+        return made[name]
+
+    @classmethod
+    def _of(cls, validation: Validation, name: str) -> Verdicts:
         if len(found := phases(validation)) > 1:
             raise DataError(f"validation holds the phases {', '.join(found)}; hand them in one at a time")
         rows = validation.table.filter(pc.equal(_text(validation.table, "set"), name))
@@ -66,6 +76,8 @@ class Verdicts:
         labels[row] = _integers(rows, "label")
         present = {kind for kind, _ in columns}
         types = tuple(kind for kind in validation.types if kind.type in present)
+        for array in (ids, labels, right, predictions):
+            array.flags.writeable = False
         return cls(ids, labels, types, columns, right, predictions)
 
     def severities(self, kind: str) -> tuple[int | None, ...]:
@@ -126,6 +138,10 @@ class Verdicts:
     def _at(self, kinds: Iterable[str]) -> list[int]:
         wanted = set(kinds)
         return [position for position, (name, _) in enumerate(self.columns) if name in wanted]
+
+
+_MADE: WeakKeyDictionary[Validation, dict[str, Verdicts]] = WeakKeyDictionary()
+"""What :meth:`Verdicts.of` made of each validation that still exists."""
 
 
 def align(before: Verdicts, after: Verdicts) -> tuple[Verdicts, Verdicts]:
