@@ -22,6 +22,7 @@ from .catalogue import ROWS
 from .repaired import REPAIRED, silenced
 from .reva import AdamUniversal, RandomisedFGSM
 from .rows.row import Row
+from .settings import whole
 
 EPS, BATCH_SIZE = 2 / 255, 256
 """What a builder takes where neither the user nor the run says: a small Linf budget, and images a forward pass."""
@@ -80,7 +81,7 @@ class Builder:
         if self.row.step is not None and chosen["eps_step"] is None:
             chosen["eps_step"] = step(chosen["eps"], self.row.step)
         if "max_iter" in chosen:
-            chosen["max_iter"] = _whole("max_iter", chosen["max_iter"])
+            chosen["max_iter"] = whole("max_iter", chosen["max_iter"])
         attack: EvasionAttack = self._build(
             estimator, **{name: value for name, value in chosen.items() if name in self._taken}
         )
@@ -128,13 +129,6 @@ def _norm(row: Row, norm: float | str) -> float:
 
 def _units(eps: float, units: int) -> float | int:
     return float(eps) if units == 1 else max(1, floor(eps * units + 1e-6))
-
-
-def _whole(name: str, value: Any) -> int:
-    """Return a number of steps; ART takes a fraction, and fails once it attacks."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise UsageError(f"{name}={value!r} of an attack has to be a whole number from 1")
-    return int(value)
 
 
 def _named(attribute: str) -> Builder:

@@ -16,6 +16,7 @@ from ...kernels.keyed import derive
 from ...protocols import Dataset, Estimator
 from .binding import bind
 from .fingerprint import weights_digest
+from .labels import one_hot
 from .randomness import seeded
 from .repaired import silenced
 from .settings import refuse_mask
@@ -104,7 +105,7 @@ class Crafting:
         seed = derive(self.seed, "craft")
         ids = np.random.default_rng(seed).permutation(ids_of(self.craft))[:CRAFT_SIZE]
         samples = self.craft.take(np.sort(ids))
-        labels = np.eye(int(attack.estimator.nb_classes), dtype=np.float32)[samples.y]
+        labels = one_hot(samples.y, int(attack.estimator.nb_classes))
         with seeded(seed), _uncounted(attack.estimator):
             silenced(attack).generate(x=np.array(samples.x, np.float32), y=labels)
         return np.asarray(attack.noise, np.float32)  # type: ignore[attr-defined]

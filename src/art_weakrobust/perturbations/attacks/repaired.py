@@ -12,6 +12,8 @@ import numpy as np
 from art.attacks import EvasionAttack
 from art.attacks.evasion import SaliencyMapMethod, TargetedUniversalPerturbation, UniversalPerturbation
 
+from .labels import class_numbers, one_hot
+
 
 class RunnerUpSaliencyMap(SaliencyMapMethod):
     """JSMA (https://arxiv.org/abs/1511.07528) towards the class that is second to the label."""
@@ -19,7 +21,7 @@ class RunnerUpSaliencyMap(SaliencyMapMethod):
     def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
         """Return adversarial samples; ``y`` are labels, one-hot (n, K) or indices (n,), predictions where None."""
         scores = np.asarray(self.estimator.predict(x, batch_size=self.batch_size))
-        targets = _one_hot(runner_up(scores, y), scores.shape[1])
+        targets = one_hot(runner_up(scores, y), scores.shape[1])
         return np.asarray(super().generate(x, targets, **kwargs))
 
 
@@ -51,7 +53,7 @@ class RunnerUpUniversal(TargetedUniversalPerturbation):
         scores = np.asarray(self.estimator.predict(x))
         classes = scores.shape[1]
         target = np.bincount(runner_up(scores, y), minlength=classes).argmax()
-        return np.asarray(super().generate(x, _one_hot(np.full(len(x), target), classes), **kwargs))
+        return np.asarray(super().generate(x, one_hot(np.full(len(x), target), classes), **kwargs))
 
     def _get_attack(self, a_name: str, params: dict[str, Any] | None = None) -> EvasionAttack:
         attack = silenced(super()._get_attack(a_name, params))
@@ -73,10 +75,7 @@ def runner_up(scores: np.ndarray, y: np.ndarray | None) -> np.ndarray:
     :param scores: (n, K).
     :param y: labels, one-hot (n, K) or indices (n,); the predictions where None.
     """
-    if y is None:
-        labels = scores.argmax(axis=1)
-    else:
-        labels = y.argmax(axis=1) if y.ndim > 1 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
+    labels = scores.argmax(axis=1) if y is None else class_numbers(y)
     others = scores.astype(np.float64)
     others[np.arange(len(others)), labels] = -np.inf
     return np.asarray(others.argmax(axis=1))
@@ -87,7 +86,3 @@ def silenced(attack: EvasionAttack) -> EvasionAttack:
     if "verbose" in attack.attack_params and getattr(attack, "verbose", False):
         attack.set_params(verbose=False)
     return attack
-
-
-def _one_hot(classes: np.ndarray, nb_classes: int) -> np.ndarray:
-    return np.asarray(np.eye(nb_classes, dtype=np.float32)[classes])

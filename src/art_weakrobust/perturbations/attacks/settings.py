@@ -36,6 +36,17 @@ def budget_of(attack: EvasionAttack) -> tuple[float | None, float | None]:
     return None if norm is None else parse_norm(norm), None if eps is None else parse_eps(eps)
 
 
+def whole(name: str, value: Any, of: str = "an attack") -> int:
+    """Return a number of steps, queries or images; ART takes a fraction, and fails once it attacks.
+
+    :param name: of the argument, and ``of`` what, in messages.
+    :raises UsageError: for what is no whole number from 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise UsageError(f"{name}={value!r} of {of} has to be a whole number from 1")
+    return int(value)
+
+
 def refuse_mask(attack: EvasionAttack, arguments: Mapping[str, Any]) -> None:
     """Refuse the mask that some of ART's attacks take: one that is overlooked would be a silent wrong result.
 

@@ -30,6 +30,7 @@ from ...estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ...kernels.losses import margin
 from ...kernels.norms import project
 from .catalogue import row_of
+from .labels import class_numbers
 from .settings import used
 
 logger = logging.getLogger(__name__)
@@ -153,9 +154,7 @@ class _Stopping:
 
     def _rejected(self, found: np.ndarray, y: np.ndarray, hits: np.ndarray) -> np.ndarray:
         """Return which samples the judge does not hold for fooled, though the search did."""
-        labels = np.asarray(y)[hits]
-        labels = labels.reshape(-1) if is_index(labels) else labels.argmax(1)
-        right = judge_logits(self.estimator, found[hits]).argmax(1) == labels
+        right = judge_logits(self.estimator, found[hits]).argmax(1) == class_numbers(np.asarray(y)[hits])
         rejected: np.ndarray = hits[right != bool(self.attack.targeted)]
         return rejected
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -13,11 +14,11 @@ from art.estimators.classification import PyTorchClassifier
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 
 from ....errors import AttackError, UsageError
-from ....estimators.labels import is_index
 from ....estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
 from ....protocols import Estimator
 from ....threat import parse_eps, parse_norm
-from ..settings import refuse_mask
+from ..labels import class_numbers
+from ..settings import refuse_mask, whole
 from .recipe import MAX_ITER, MAX_QUERIES, Recipe, recipe_of
 
 _OPTIONS = ["norm", "eps", "max_iter", "early_stop", "seed", "batch_size"]
@@ -51,13 +52,12 @@ class _Original(EvasionAttack):
     def _check_params(self) -> None:
         self.norm, self.eps = parse_norm(self.norm), parse_eps(self.eps)
         for name in ("max_iter", "max_queries", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise UsageError(f"{type(self).__name__}: {name}={value!r} has to be a whole number from 1")
+            whole(name, getattr(self, name), type(self).__name__)
         self._recipe()
 
+    @abstractmethod
     def _recipe(self) -> Recipe:
-        raise TypeError(f"{type(self).__name__} runs nothing by itself")
+        """Return what is run."""
 
     def _run(self, x: np.ndarray, y: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return adversarial samples, float32, and the name of the part that made each, or ""."""
@@ -198,8 +198,7 @@ def _labels(estimator: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray | Non
     """Return labels as int64 (n,): the original fails on any other integer type."""
     if y is None:
         return np.asarray(estimator.predict(x, batch_size=batch_size).argmax(axis=1), np.int64)
-    labels = np.asarray(y)
-    labels = np.asarray(labels.reshape(-1) if is_index(labels) else labels.argmax(axis=1), np.int64)
+    labels = class_numbers(np.asarray(y))
     odd = labels[(labels < 0) | (labels >= estimator.nb_classes)]
     if len(labels) != len(x) or len(odd):
         got = f"the label {odd[0]}" if len(odd) else f"{len(labels)} labels for {len(x)} images"
