@@ -17,6 +17,7 @@ from ...results import Samples
 from ..types import AttackType
 from .binding import bind
 from .judge import MISCLASSIFIED, OK, OVER_BUDGET, AttackResult, error_status, hold, verdicts
+from .labels import one_hot
 from .randomness import seeded
 from .stopping import early_stopping
 
@@ -29,7 +30,6 @@ def attack_samples(
     seed: int = 0,
     batch_size: int = 256,
     early_stop: bool = False,
-    precision: str | None = None,
 ) -> AttackResult:
     """Attack those samples that are correct when clean, and judge what comes back.
 
@@ -42,7 +42,6 @@ def attack_samples(
     :param batch_size: of the judge's forward passes.
     :param early_stop: let memoryless attacks leave a sample as soon as it is fooled, see :func:`early_stopping`: the
         same question at less cost. Points are then nearer to the boundary: norms and confidences are smaller.
-    :param precision: of the search of an attack that stops early; that of the estimator's plan by default.
     :raises AttackError: where the attack cannot be built on this estimator.
     """
     clean_logits = judge_logits(estimator, samples.x, batch_size)
@@ -61,7 +60,7 @@ def attack_samples(
     )
     rows = np.flatnonzero(correct == True)  # noqa: E712
     if len(rows):
-        run = _Run(attack_type, estimator, derive(seed, attack_type.name, int(samples.ids[0])), early_stop, precision)
+        run = _Run(attack_type, estimator, derive(seed, attack_type.name, int(samples.ids[0])), early_stop)
         _fill(result, rows, samples[rows], run, batch_size)
     return result
 
@@ -97,15 +96,14 @@ class _Run:
     estimator: Estimator
     seed: int
     early_stop: bool
-    precision: str | None
 
     def generate(self, samples: Samples) -> tuple[np.ndarray, np.ndarray] | str:
         """Return what the attack made, float32 as ``samples.x``, and the name of who made it, or why there is none."""
-        labels = np.eye(int(self.estimator.nb_classes), dtype=np.float32)[samples.y]
+        labels = one_hot(samples.y, int(self.estimator.nb_classes))
         x = np.array(samples.x, np.float32, order="C")  # a copy: an attack may write into its input
         with seeded(self.seed):
             attack = bind(self.attack.factory, self.estimator)
-            stopping = early_stopping(attack, precision=self.precision) if self.early_stop else nullcontext()
+            stopping = early_stopping(attack) if self.early_stop else nullcontext()
             try:
                 with _silent(attack), stopping, exact_float32():
                     returned = attack.generate(x=x, y=labels)
