@@ -55,6 +55,8 @@ class Cascade:
         :return: float32 as ``x``, and object (n,).
         """
         x_adv, broken_by = x.copy(), np.full(len(x), "", object)
+        if not len(x):
+            return x_adv, broken_by
         right = np.zeros(len(x), bool)
         identity = _identity(self.estimator) if self.state is not None else ""
         with self.estimator.searching():
@@ -69,14 +71,13 @@ class Cascade:
         return x_adv, broken_by
 
     def _look_at(self, x: np.ndarray, y: np.ndarray) -> None:
-        if len(x):
-            unit, images, labels = self._asked(x[:CHECKED], y[:CHECKED])
-            with seeded(self.seed):
-                look_at(unit, images, labels, self.setting.recipe)
+        unit, images, labels = self._asked(x[:CHECKED], y[:CHECKED])
+        with seeded(self.seed):
+            look_at(unit, images, labels, self.setting.recipe)
 
     def _look_back(self, right: np.ndarray, broken_by: np.ndarray) -> None:
-        robust = {"clean": float(right.mean())} if len(right) else {}
-        for name in self.setting.recipe.parts if len(right) else ():
+        robust = {"clean": float(right.mean())}
+        for name in self.setting.recipe.parts:
             right = right & (broken_by != name)
             robust[name] = float(right.mean())
         look_back(robust)

@@ -23,15 +23,13 @@ from torch.nn import functional
 
 from ....kernels.losses import margin
 from ....threat import norm_key
+from ..stopping import DOUBT
 from .recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
 Network = Callable[[Tensor], Tensor]
 """Pixels in [0, 1] in, logits out, part of the graph of the pixels where gradients are recorded."""
-
-DOUBT = 1e-4
-"""A sample whose margin is within this is not left alone as fooled: the judge may see it otherwise."""
 
 
 @dataclass(frozen=True)
