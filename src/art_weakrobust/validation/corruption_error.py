@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import UsageError
+from ..perturbations.corruptions.constants import SEVERITIES
 from ..results import Validation
 from .baselines import Baseline
+from .comparison import TEST
 from .rows import Row, number
 from .verdicts import Verdicts, by_phase, stored_set
-
-TEST, SEVERITIES = "test", (1, 2, 3, 4, 5)
 
 
 def mean_error(errors: Mapping[str, float]) -> float:

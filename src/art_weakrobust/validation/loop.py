@@ -9,12 +9,14 @@ from math import inf
 import numpy as np
 
 from ..errors import UsageError
+from ..perturbations.corruptions.constants import SEVERITIES
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Dataset, Estimator, Map
 from ..results import VALIDATION, PerturbationType, Validation, merge
 from ..threat import norm_key
+from .comparison import TEST
 from .questions import Attacked, Corrupted, Noisy, Plain, Question
-from .stored import TEST, held_against, judge_stored
+from .stored import held_against, judge_stored
 
 CLEAN = PerturbationType("clean", "clean")
 
@@ -26,7 +28,7 @@ def validate(
     *,
     attacks: Sequence[AttackType] = (),
     corruptions: Sequence[CorruptionType] = (),
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
+    severities: Sequence[int] = SEVERITIES,
     radius: float = 8 / 255,
     radius_norm: float = inf,
     seed: int = 0,

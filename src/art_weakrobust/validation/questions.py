@@ -17,6 +17,7 @@ from ..kernels.neighborhood import neighbors
 from ..perturbations.attacks.judge import MISCLASSIFIED, distance, error_status, verdicts
 from ..perturbations.attacks.runner import attack_samples
 from ..perturbations.corruptions.apply import corrupted
+from ..perturbations.corruptions.constants import SEVERITIES
 from ..perturbations.types import AttackType, CorruptionType
 from ..protocols import Estimator
 from ..results import VALIDATION, Samples, Table, conform, merge
@@ -117,7 +118,7 @@ class Corrupted(Question):
     """A corruption at several severities."""
 
     corruption: CorruptionType
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    severities: tuple[int, ...] = SEVERITIES
     seed: int = 0
 
     def __call__(self, estimator: Estimator, samples: Samples) -> Table:

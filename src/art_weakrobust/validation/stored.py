@@ -13,12 +13,10 @@ from ..errors import UsageError
 from ..perturbations.types import CorruptionType
 from ..protocols import Dataset, Estimator, Map, StoredCorruption
 from ..results import Table
+from .comparison import TEST
 from .questions import Plain
 
 _log = logging.getLogger(__name__)
-
-TEST = "test"
-"""The one set on which stored corruptions are validated."""
 
 
 def held_against(kinds: Sequence[CorruptionType], clean: Dataset, severities: Sequence[int]) -> list[CorruptionType]:
