@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -171,6 +173,22 @@ def test_looking_for_pairs_leaves_the_module_and_the_generator_as_they_were() ->
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not model.conv._forward_hooks
     assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_what_looking_for_pairs_has_copied_is_let_go_of_at_once() -> None:
+    copies: list[weakref.ref[Tensor]] = []
+
+    class Watched(Branching):
+        def forward(self, x: Tensor) -> Tensor:
+            copies.append(weakref.ref(self.conv.weight))
+            return super().forward(x)
+
+    gc.disable()
+    try:
+        pairs(Watched(), X)
+        assert [copy() for copy in copies] == [None]
+    finally:
+        gc.enable()
 
 
 def test_models_of_other_types_are_looked_at_in_theirs() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -61,20 +60,26 @@ def pairs(module: nn.Module, example: Tensor) -> list[Pair]:
 class _Readers(TorchFunctionMode):
     """Notes who reads the outputs of convolutions, and the weights of these and of batch norms.
 
-    A reader is the name of the convolution or batch norm in whose call it happens, or "" for anything else.
+    A reader is the name of the convolution or batch norm in whose call it happens, or "" for anything else. The module
+    holds this by its hooks, and so this does not hold the module: both go at once, with all the outputs.
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        watched = {name: part for name, part in module.named_modules() if type(part) in _CONVOLUTIONS + _NORMS}
-        self._parts = watched
         self._inside = ""
         self._calls: Counter[str] = Counter()
         self._outputs: dict[str, Tensor] = {}  # kept, so that no other tensor takes the identity of one
-        self._readers: dict[int, set[str]] = {id(own): set() for part in watched.values() for own in _tensors(part)}
-        for name, part in watched.items():
-            part.register_forward_pre_hook(partial(self._enter, name))
-            part.register_forward_hook(partial(self._leave, name))
+        self._readers: dict[int, set[str]] = {}
+        self._tensors: dict[str, list[int]] = {}
+        self._norms: set[str] = set()
+        for name, part in module.named_modules():
+            if type(part) in _CONVOLUTIONS + _NORMS:
+                self._tensors[name] = [id(tensor) for tensor in chain(part.parameters(), part.buffers())]
+                self._readers |= {key: set() for key in self._tensors[name]}
+                part.register_forward_pre_hook(partial(self._enter, name))
+                part.register_forward_hook(partial(self._leave, name))
+            if type(part) in _NORMS and _keeps_statistics(part):
+                self._norms.add(name)
 
     def _enter(self, name: str, *_call: Any) -> None:
         self._calls[name] += 1
@@ -96,20 +101,15 @@ class _Readers(TorchFunctionMode):
     def pairs(self) -> list[Pair]:
         """Return the convolutions that a batch norm alone reads, both called once and read by nobody else."""
         read = ((conv, self._readers[id(output)]) for conv, output in self._outputs.items())
-        alone = [(conv, *readers) for conv, readers in read if len(readers) == 1]
-        return [(conv, norm) for conv, norm in alone if self._is_norm(norm) and self._serve_once(conv, norm)]
+        alone = [(conv, norm) for conv, readers in read if len(readers) == 1 for norm in readers]
+        return [pair for pair in alone if pair[1] in self._norms and all(map(self._serves_once, pair))]
 
-    def _is_norm(self, name: str) -> bool:
-        part: Any = self._parts.get(name)
-        return type(part) in _NORMS and part.running_mean is not None and part.running_var is not None
-
-    def _serve_once(self, *names: str) -> bool:
-        own = [id(tensor) for name in names for tensor in _tensors(self._parts[name])]
-        return all(self._calls[name] == 1 for name in names) and not any("" in self._readers[key] for key in own)
+    def _serves_once(self, name: str) -> bool:
+        return self._calls[name] == 1 and not any("" in self._readers[key] for key in self._tensors[name])
 
 
-def _tensors(part: nn.Module) -> Iterator[Tensor]:
-    return chain(part.parameters(), part.buffers())
+def _keeps_statistics(norm: Any) -> bool:
+    return norm.running_mean is not None and norm.running_var is not None
 
 
 def folded(module: nn.Module, found: list[Pair]) -> nn.Module:
