@@ -27,18 +27,17 @@ import corruptions_reference
 import imagecorruptions
 import numpy as np
 import torch
+from corruptions_on_disk import SEVERITIES
 from ratios import interleaved, machine, seconds
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from art_weakrobust.datasets.folders import folder
 from art_weakrobust.datasets.parquet import parquet
-from art_weakrobust.perturbations.corruptions import constants
 from art_weakrobust.perturbations.corruptions.random_corruption import RandomCorruption
 from art_weakrobust.plugins.manager import Manager
 from art_weakrobust.testing.networks import resnet20_cifar10
 
-SEVERITIES = (1, 2, 3, 4, 5)
 _DRAWS = 25  # random corruptions timed at a time
 NAMES = imagecorruptions.get_corruption_names("common")
 
@@ -68,7 +67,7 @@ def large(arguments: argparse.Namespace) -> None:
 def speed(levels: np.ndarray, arguments: argparse.Namespace) -> None:
     """Print how many times faster ours is, type by type and in all; ``levels`` are uint8 (n, h, w, 3)."""
     x, ids = tensor(levels), torch.arange(len(levels))
-    with_constants_of_224_px()
+    corruptions_on_disk.with_constants_of_224_px()
     total = np.zeros(2)
     for name, corruption in ours(arguments.types).items():
         ratio = interleaved(
@@ -132,12 +131,6 @@ def change(arguments: argparse.Namespace) -> None:
 def ours(names: list[str]) -> dict[str, Callable[..., Tensor]]:
     manager = Manager(third_party=False)
     return {name: manager.make("corruption", name) for name in names}
-
-
-def with_constants_of_224_px() -> None:
-    """Let images of any size have the constants that the peer has."""
-    large = {name: dict.fromkeys(sets, sets[constants.LARGE]) for name, sets in constants.CONSTANTS.items()}
-    constants.CONSTANTS = large  # type: ignore[assignment]
 
 
 def tensor(levels: np.ndarray) -> Tensor:

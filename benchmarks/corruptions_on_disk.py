@@ -33,7 +33,7 @@ def measure(names: list[str], count: int, whole: bool) -> None:
 
 
 def child(who: str, count: int, out: Path, names: list[str]) -> tuple[float, float]:
-    """Return the seconds that writing took, imports left out, and the peak memory in kB."""
+    """Return the seconds that reading and writing took, the package's imports included, and the peak memory in kB."""
     done = subprocess.run(
         [sys.executable, __file__, who, str(count), str(out), *names], check=True, capture_output=True, text=True
     )
@@ -43,15 +43,21 @@ def child(who: str, count: int, out: Path, names: list[str]) -> tuple[float, flo
 
 def ours(count: int, out: Path, names: list[str]) -> None:
     from art_weakrobust.datasets.parquet import parquet
-    from art_weakrobust.perturbations.corruptions import constants
     from art_weakrobust.perturbations.corruptions.stored.writing import write_set
     from art_weakrobust.plugins.manager import Manager
 
-    large = {name: dict.fromkeys(sets, sets[constants.LARGE]) for name, sets in constants.CONSTANTS.items()}
-    constants.CONSTANTS = large  # type: ignore[assignment]
+    with_constants_of_224_px()
     manager = Manager(third_party=False)
     data = parquet(str(cifar()), split="test", limit=count)
     write_set(data, out, {name: manager.make("corruption", name) for name in names})
+
+
+def with_constants_of_224_px() -> None:
+    """Let images of any size have the constants that the peer has."""
+    from art_weakrobust.perturbations.corruptions import constants
+
+    large = {name: dict.fromkeys(sets, sets[constants.LARGE]) for name, sets in constants.CONSTANTS.items()}
+    constants.CONSTANTS = large  # type: ignore[assignment]
 
 
 def peer(count: int, out: Path, names: list[str]) -> None:
