@@ -80,8 +80,7 @@ class Context:
     @cached_property
     def test_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Ids of the test set and of the guard part, both of the test split and without a common one."""
-        labels = labels_of(self.test)
-        return split_test(labels, self.options.test_limit, self.options.seed)
+        return split_test(labels_of(self.test), self.options.test_limit, self.options.seed)
 
     @cached_property
     def base(self) -> Estimator:
@@ -120,10 +119,8 @@ class Context:
 
         :raises UserError: for one that does not go with the model.
         """
-        options = self.options
-        return resolve_attacks(
-            options.attacks, self.manager, estimator=self.base, eps=options.eps, eps_l2=options.eps_l2
-        )
+        chosen = self.options
+        return resolve_attacks(chosen.attacks, self.manager, estimator=self.base, eps=chosen.eps, eps_l2=chosen.eps_l2)
 
     @cached_property
     def baseline(self) -> dict[str, Any] | None:
@@ -289,16 +286,13 @@ class Context:
     def _fitted(self, split: str) -> Dataset:
         """Return a split as the model takes it: resized and cropped as it asks for, where the user wrote neither."""
         info = self.info
-        return self._dataset(split, {} if self._sized else _preparation(info))
+        names = () if self._sized else ("resize", "crop", "interpolation", "squash")
+        return self._dataset(split, **{name: getattr(info, name) for name in names})
 
-    def _dataset(self, split: str, preparation: Mapping[str, Any] | None = None) -> Dataset:
+    def _dataset(self, split: str, **preparation: Any) -> Dataset:
         options = self.options
         name, argument = split_argument(options.dataset)
         written = {key: v for key in ("label_column", "resize", "crop") if (v := getattr(options, key)) is not None}
-        offered = {"split": split, "seed": options.seed, "download": options.download, **(preparation or {})}
+        offered = {"split": split, "seed": options.seed, "download": options.download, **preparation}
         data: Dataset = self.manager.make("dataset", name, argument, written=written, offered=offered)
         return data
-
-
-def _preparation(info: ModelInfo) -> dict[str, Any]:
-    return {"resize": info.resize, "crop": info.crop, "interpolation": info.interpolation, "squash": info.squash}
