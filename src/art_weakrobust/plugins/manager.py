@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import PluginError, UsageError, nearest
 from ..threat import norm_key, parse_eps
+from .budget import offered_eps
 from .hookspecs import KINDS
 from .loading import OURS, Broken, Source, import_attribute, installed, load, named, new_host
 from .reference import Reference
@@ -93,7 +94,7 @@ class Registered:
 class AttackFactory:
     """An attack by name, to be built on whatever estimator is at hand.
 
-    :param written: what the user wrote; comes first.
+    :param reference: what the user wrote; comes first.
     :param offered: what the run offers (``eps``, ``eps_l2``, ``seed``, ``batch_size``, …).
     """
 
@@ -120,16 +121,15 @@ class AttackFactory:
         fact = self.manager.find("attack", self.reference.name).spec.facts.get("eps")
         if fact is not None:
             return parse_eps(fact, f"attack {self.reference.name!r}: eps")
-        name = {"inf": "eps", "2": "eps_l2"}.get(norm_key(self.norm))
-        if name is None or self.offered.get(name) is None:
+        eps = offered_eps(self.norm, self.offered)
+        if eps is None:
             written = f"{self.reference.name}@{norm_key(self.norm)}"
             raise UsageError(f"attack {written!r} has no budget: write {written}:eps=NUMBER")
-        return parse_eps(self.offered[name], name)
+        return eps
 
     def __call__(self, estimator: Any) -> Any:
         """Build the attack on ``estimator``."""
-        offered = {**self.offered, "norm": self.norm, "eps": self.eps}
-        offered.pop("eps_l2", None)
+        offered = {**self.offered, "norm": self.norm, "eps": self.eps, "eps_l2": None}  # eps is the one of its norm
         written = {key: value for key, value in self.reference.options.items() if key != "eps"}
         return self.manager.make("attack", self.reference.name, estimator, written=written, offered=offered)
 

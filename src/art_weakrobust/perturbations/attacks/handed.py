@@ -12,8 +12,9 @@ from typing import Any
 from art.attacks import EvasionAttack
 
 from ...errors import UsageError
+from ...plugins.budget import offered_eps
 from ...protocols import Estimator
-from ...threat import ThreatModel, norm_key, parse_norm
+from ...threat import norm_key, parse_norm
 from .binding import describe
 from .build import ours, step
 from .catalogue import row_of
@@ -63,7 +64,7 @@ def default_budget(norm: float, offered: Mapping[str, Any], name: str) -> float:
 
     :raises UsageError: where it has none.
     """
-    key = {"inf": "eps", "2": "eps_l2"}.get(norm_key(norm))
-    if key is None or offered.get(key) is None:
+    eps = offered_eps(norm, offered)
+    if eps is None:
         raise UsageError(f"attack {name!r} has no budget in L{norm_key(norm)}: write its eps")
-    return ThreatModel(norm, offered[key]).eps
+    return eps
