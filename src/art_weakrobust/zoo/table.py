@@ -12,21 +12,20 @@ from ..report.summary import run_eps
 from ..results import Records, column
 from ..statistics import kendall
 from ..validation.comparison import TEST, headline, headline_types
+from ..validation.judgement import HELD_OUT
 from ..validation.rows import estimate, number
 from ..validation.verdicts import Verdicts, family
 from .ran import Ran
 
 Row = dict[str, Any]
 
-HELD_OUT = "held_out"
-
 
 def rows(ran: Sequence[Ran], published: Mapping[str, Mapping[str, float]] | None = None) -> list[Row]:
     """Return one row a model, in their order; unknown is None.
 
     Fields: name, status (done | failed), reason, published_clean, published_robust; for each of ``clean``, ``weak``,
-    ``robust`` and ``corruption``: METRIC, METRIC_n, METRIC_lower, METRIC_upper; robust_attacks (names); weak_share and
-    n_scored; ``corruptions``: name -> accuracy, lower, upper, n.
+    ``robust`` and ``corruption``: METRIC, METRIC_n, METRIC_lower, METRIC_upper; robust_attacks (names); n_scored and
+    n_weak; ``corruptions``: name -> accuracy, lower, upper, n.
 
     *Weak* is the accuracy on the held-out half of the model's own weak set, the mean over all attacks and corruptions;
     *robust* the worst case over the Linf attacks at the run's eps, *corruption* the mean over types and severities,
@@ -190,4 +189,4 @@ def _weak(records: Records | None) -> tuple[np.ndarray, np.ndarray]:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     table = records.scores.table
     right = column(table, "index")[column(table, "correct").astype(bool)].astype(np.int64)
-    return right, np.union1d(records.weak_set.ids("tune"), records.weak_set.ids("held_out"))
+    return right, np.union1d(records.weak_set.ids("tune"), records.weak_set.ids(HELD_OUT))
