@@ -23,6 +23,7 @@ from ..validation.verdicts import Verdicts, align
 from .comparable import comparable_types, different_settings
 from .summary import plain, run_eps, shortened
 from .typography import count, isolated, known, listing, shown
+from .wording import NOUNS
 
 SCHEMA = "art-weakrobust/comparison/1"
 STANCES = {
@@ -32,7 +33,6 @@ STANCES = {
     comparison.WORSE: "Worse",
 }
 NOT_TESTED = "Side by side"
-_NOUNS = {"clean": "clean accuracy", "robust": "robustness to attacks", "corruption": "robustness to corruptions"}
 _OWN_SAMPLES = ("held_out", "control")
 
 Row = dict[str, Any]
@@ -194,7 +194,7 @@ def _verdict(other: Side, this: Side, rows: Sequence[Row], why: str | None) -> R
 def _sentence(other: str, this: str, rows: Sequence[Row]) -> str:
     one, base = isolated(this), isolated(other)
     tested = [row for row in rows if known(row["change"])]
-    better, worse = ([_NOUNS[r["metric"]] for r in tested if r["verdict"] == word] for word in ("better", "worse"))
+    better, worse = ([NOUNS[r["metric"]] for r in tested if r["verdict"] == word] for word in ("better", "worse"))
     shared = max((row["n"] for row in tested), default=0)
     images = f"on the {count(shared)} test images of both"
     if not tested:

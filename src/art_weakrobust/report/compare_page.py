@@ -9,9 +9,9 @@ from . import svg
 from .compare import Side, compared
 from .html import as_json, rendered
 from .markdown import escaped, grid
-from .sections import HEADS, SETS, judgement, spoken
-from .sides import figure, two_sides
-from .typography import brackets, change_span, count, known, listing, p_value, percent, points, type_name
+from .sections import HEADS, SETS, judgement, spoken, worst_first
+from .sides import as_paired, figure, measured, two_sides
+from .typography import change_span, count, known, listing, p_value, percent, points, type_name
 
 Summary = Mapping[str, Any]
 Row = dict[str, Any]
@@ -92,19 +92,16 @@ def comparison_text(summary: Summary) -> str:
 
 def _line(row: Row) -> list[str]:
     sides = [
-        f"{percent(row[side])} {brackets(row[f'{side}_lower'], row[f'{side}_upper'])}, n = {count(row[f'n_{side}'])}"
-        if known(row[side])
-        else "not run"
-        for side in ("before", "after")
+        f"{figure(side)}, n = {count(row[n])}" if known(side["value"]) else "not run"
+        for side, n in zip(measured(row), ("n_before", "n_after"), strict=True)
     ]
-    change = {**row, "lower": row["change_lower"], "upper": row["change_upper"]}
-    return [HEADS[row["metric"]], *sides, *_change(change)]
+    return [HEADS[row["metric"]], *sides, *_change(as_paired(row))]
 
 
 def _change(row: Mapping[str, Any]) -> list[str]:
     if not known(row["change"]):
         return ["", "", spoken(row["verdict"])]
-    interval = change_span(dict(row)).replace("changed", "differs")
+    interval = change_span(row).replace("changed", "differs")
     return [f"{points(row['change'])} {interval}".strip(), p_value(row["p_holm"]), spoken(row["verdict"])]
 
 
@@ -127,8 +124,10 @@ def _views(table: Sequence[Row]) -> list[Row]:
     for name, title in SETS.items():
         rows = [row for row in table if row["set"] == name]
         scale = svg.Scale.around(row[end] for row in rows for end in ("lower", "upper", "change"))
-        rows = [row | {"plot": svg.change(row, scale, judgement(row["verdict"]), name)} for row in rows]
-        rows.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
+        rows = [
+            row | {"plot": svg.change(row, scale, judgement(row["verdict"]), name)}
+            for row in worst_first(rows, "change")
+        ]
         if rows:
             n = max(row["n"] for row in rows)
             drawn = {"axis": svg.axis(scale, signed=True), "grid": svg.grid(scale, name)}

@@ -13,13 +13,36 @@ from .typography import brackets, known, percent, setting
 Summary = Mapping[str, Any]
 Row = dict[str, Any]
 HEIGHT = 170
+NORMS = {"inf": "L∞", "2": "L2", "1": "L1"}
+"""Norm, as rows have it -> as people write it."""
+
+
+def dial_rows(summary: Summary) -> list[Row]:
+    """Return the points of the dial from the old weights to the new; empty where they are no curve."""
+    tuned = summary["finetuning"]
+    rows = sorted(tuned["curve"], key=lambda row: row["alpha"]) if tuned else []
+    return rows if len(rows) > 1 else []
+
+
+def radius_rows(summary: Summary) -> list[Row]:
+    """Return the known points of the radius curve by radius; empty where they are no curve."""
+    rows = [row for row in summary["tables"].get("radius_curve", ()) if known(row["share"])]
+    return sorted(rows, key=lambda row: row["radius"]) if len(rows) > 1 else []
+
+
+def security_rows(summary: Summary) -> dict[str, list[Row]]:
+    """Return norm -> the known points of both phases, the smallest budget first."""
+    norms: dict[str, list[Row]] = {}
+    for row in sorted(summary["tables"].get("security_curve", ()), key=lambda row: row["eps"]):
+        if known(row["accuracy"]):
+            norms.setdefault(str(row.get("norm", "inf")), []).append(row)
+    return norms
 
 
 def dial(summary: Summary) -> Row | None:
     """Return the dial's curve: clean and robust accuracy on the guard part between the old weights and the new."""
-    tuned = summary["finetuning"]
-    rows = sorted(tuned["curve"], key=lambda row: row["alpha"]) if tuned else []
-    if len(rows) < 2:
+    rows, tuned = dial_rows(summary), summary["finetuning"]
+    if not rows:
         return None
     scale = svg.Scale(-0.03, 1.03, 1)
     lines = {}
@@ -31,9 +54,8 @@ def dial(summary: Summary) -> Row | None:
 
 def radius(summary: Summary) -> Row | None:
     """Return how many samples have an error near by, against the radius of the neighborhood."""
-    rows = sorted(summary["tables"].get("radius_curve", ()), key=lambda row: row["radius"])
-    rows = [row for row in rows if known(row["share"])]
-    if len(rows) < 2:
+    rows = radius_rows(summary)
+    if not rows:
         return None
     scale = _wide(row["radius"] for row in rows)
     line = [(row["radius"], row["share"], row["lower"], row["upper"]) for row in rows]
@@ -49,10 +71,8 @@ def radius(summary: Summary) -> Row | None:
 
 def security(summary: Summary) -> list[Row]:
     """Return a curve a norm: the share still right against the size of the perturbation, before and after."""
-    table = [row for row in summary["tables"].get("security_curve", ()) if known(row["accuracy"])]
     figures = []
-    for norm in dict.fromkeys(row.get("norm", "inf") for row in table):
-        rows = sorted((row for row in table if row.get("norm", "inf") == norm), key=lambda row: row["eps"])
+    for norm, rows in security_rows(summary).items():
         scale = _wide(row["eps"] for row in rows)
         lines = []
         for phase, css in (("before", "before line"), ("after", "after")):
@@ -61,12 +81,12 @@ def security(summary: Summary) -> list[Row]:
         last = max(rows, key=lambda row: (row["eps"], row["phase"] == "after"))
         figures.append(
             {
-                "norm": {"inf": "L∞", "2": "L2", "1": "L1"}.get(str(norm), str(norm)),
+                "norm": NORMS.get(norm, norm),
                 "rows": rows,
                 "lines": lines,
                 "after": any(row["phase"] == "after" for row in rows),
                 "n": max(row["n"] for row in rows),
-                "ends": _ends(rows, "eps", in_255ths=str(norm) == "inf"),
+                "ends": _ends(rows, "eps", in_255ths=norm == "inf"),
                 "last": f"{percent(last['accuracy'])} {brackets(last['lower'], last['upper'])}",
             }
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..threat import format_eps
 from .canvas import GROUND, TITLE, WIDTH, canvas, dressed, shares
+from .curves import NORMS, dial_rows, radius_rows, security_rows
 from .palette import LIGHT
 from .typography import decimal, known
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Summary = Mapping[str, Any]
 Row = Mapping[str, Any]
-_NORMS = {"inf": "L∞", "2": "L2", "1": "L1"}
 _SIDES: dict[str, dict[str, Any]] = {
     "before": {"color": LIGHT["quiet"], "linestyle": (0, (3, 2)), "markerfacecolor": GROUND},
     "after": {"color": LIGHT["ink"], "linestyle": "-"},
@@ -30,24 +30,21 @@ def plot_security_curve(summary: Summary) -> Figure:
 
     :raises UsageError: where neither adversarial distances nor one attack at two budgets were measured.
     """
-    table = [row for row in summary["tables"].get("security_curve", ()) if known(row["accuracy"])]
-    if not table:
+    norms = security_rows(summary)
+    if not norms:
         raise UsageError(
             "records hold no security curve: measure adversarial distances, or give one attack two budgets, "
             "as in attacks='pgd,pgd:eps=4/255:label=pgd-4'"
         )
-    norms = list(dict.fromkeys(str(row.get("norm", "inf")) for row in table))
     figure, grid = canvas(WIDTH if len(norms) > 1 else 4.4, _HEIGHT, columns=len(norms))
-    for axes, norm in zip(grid.flat if len(norms) > 1 else (grid,), norms, strict=True):
-        rows = [row for row in table if str(row.get("norm", "inf")) == norm]
+    for axes, (norm, rows) in zip(grid.flat if len(norms) > 1 else (grid,), norms.items(), strict=True):
         for phase, style in _SIDES.items():
-            mine = sorted((row for row in rows if row["phase"] == phase), key=lambda row: row["eps"])
-            if mine:
+            if mine := [row for row in rows if row["phase"] == phase]:
                 n = max(row["n"] for row in mine)
                 _line(axes, mine, "eps", "accuracy", f"{phase} fine-tuning, n = {n:,}", style)
         shares(axes, "y")
         _budgets(axes, rows, norm)
-        axes.set_title(f"Right against the {_NORMS.get(norm, norm)} budget, %", **TITLE)
+        axes.set_title(f"Right against the {NORMS.get(norm, norm)} budget, %", **TITLE)
         axes.legend(frameon=False, labelcolor=LIGHT["ink2"], fontsize=8.5)
     return dressed(figure)
 
@@ -57,9 +54,8 @@ def plot_dial(summary: Summary) -> Figure:
 
     :raises UsageError: where no dial was turned.
     """
-    tuned = summary["finetuning"]
-    rows = sorted(tuned["curve"], key=lambda row: row["alpha"]) if tuned else []
-    if len(rows) < 2:
+    rows, tuned = dial_rows(summary), summary["finetuning"]
+    if not rows:
         raise UsageError("records hold no curve of the dial; fine-tune first")
     figure, axes = canvas(4.4, _HEIGHT)
     for name, style in (("clean", _SIDES["before"]), ("robust", _SIDES["after"])):
@@ -78,9 +74,8 @@ def plot_radius(summary: Summary) -> Figure:
 
     :raises UsageError: where no radius was suggested.
     """
-    rows = sorted(summary["tables"].get("radius_curve", ()), key=lambda row: row["radius"])
-    rows = [row for row in rows if known(row["share"])]
-    if len(rows) < 2:
+    rows = radius_rows(summary)
+    if not rows:
         raise UsageError("records hold no curve of radii; let the analysis suggest a radius first")
     figure, axes = canvas(4.4, _HEIGHT)
     _line(axes, rows, "radius", "share", "", _SIDES["after"])

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .canvas import COLOURS, TITLE, WIDTH, canvas, dot, dressed, named_rows
 from .palette import LIGHT, contrast, ramp
 from .sections import SETS, judgement
-from .severities import severity
+from .severities import heat_axes, heat_cells
 from .typography import known, rate, shown, type_name
 
 if TYPE_CHECKING:
@@ -50,24 +50,21 @@ def plot_severity(summary: Summary) -> Figure:
 
     :raises UsageError: where no corruption was validated.
     """
-    facts = severity(summary)
-    if facts is None:
+    cells = heat_cells(summary)
+    if not cells:
         raise UsageError("records hold no corruptions on the test set; validate with --corruptions first")
-    cells = {
-        (row["type"], row["phase"], row["severity"]): row["accuracy"]
-        for row in summary["tables"]["severity"]
-        if row["set"] == "test"
-    }
-    kinds, levels, blocks = [row["type"] for row in facts["rows"]], facts["levels"], facts["blocks"]
-    figure, grid = canvas(0.6 + 3.2 * len(blocks), 1.0 + 0.28 * len(kinds), columns=len(blocks))
-    for axes, (_, _, phase) in zip(grid.flat if len(blocks) > 1 else (grid,), blocks, strict=True):
-        values = np.array([[cells.get((kind, phase, level)) for level in levels] for kind in kinds], np.float64)
+    kinds, phases, levels = heat_axes(cells)
+    n = max(row["n"] for row in cells.values())
+    figure, grid = canvas(0.6 + 3.2 * len(phases), 1.0 + 0.28 * len(kinds), columns=len(phases))
+    for axes, phase in zip(grid.flat if len(phases) > 1 else (grid,), phases, strict=True):
+        rows = [[cells.get((kind, phase, level), {}).get("accuracy") for level in levels] for kind in kinds]
+        values = np.array(rows, np.float64)
         _heat(axes, values)
         axes.set_xticks(range(len(levels)), levels)
         axes.set_yticks(range(len(kinds)), [type_name(kind) for kind in kinds] if axes is figure.axes[0] else [])
         for label in axes.get_yticklabels():
             label.set_parse_math(False)
-        axes.set_title(f"{phase.capitalize()}, right in %, n = {facts['n']:,}", **TITLE)
+        axes.set_title(f"{phase.capitalize()}, right in %, n = {n:,}", **TITLE)
         axes.set_xlabel("severity", color=LIGHT["ink2"])
     return dressed(figure)
 

@@ -17,6 +17,7 @@ from .canvas import COLOURS, GROUND, TITLE, WIDTH, canvas, dot, dressed, named_r
 from .images import drawable
 from .palette import LIGHT
 from .sections import HEADS, judgement
+from .sides import measured, two_sides
 from .typography import known, shown, type_name
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def plot_comparison(summary: Summary) -> Figure:
     :raises UsageError: where there is no validation after fine-tuning.
     """
     tables = summary["tables"]
-    sides = {(row["type"], row["phase"]): row for row in tables["validation"] if row["set"] == "test"}
+    sides = two_sides(summary)
     rows = [row for row in tables["paired"] if row["set"] == "test" and row["family"] != "clean"]
     rows.sort(key=lambda row: row["change"] if known(row["change"]) else 0.0, reverse=True)
     drawn = [(type_name(row["type"]) + (" (trained)" if row["trained"] else ""), row) for row in rows]
@@ -133,10 +134,9 @@ def plot_comparison(summary: Summary) -> Figure:
     for at, (_, row) in enumerate(drawn):
         colour = COLOURS[judgement(row["verdict"])]
         axes.plot([100 * row["before"], 100 * row["after"]], [at, at], color=colour, linewidth=0.8, alpha=0.6, zorder=1)
-        for phase, ink, fill in (("before", LIGHT["ink3"], GROUND), ("after", colour, colour)):
-            side = sides.get((row.get("type"), phase), {})
-            ends = {end: side.get(end, row.get(f"{phase}_{end}")) for end in ("lower", "upper")}
-            dot(axes, {phase: row[phase], **ends}, at, phase, colour=ink, fill=fill)
+        before, after = sides(row) if "type" in row else measured(row)
+        dot(axes, before, at, "value", colour=LIGHT["ink3"], fill=GROUND)
+        dot(axes, after, at, "value", colour=colour)
     n = max((row["n"] for _, row in drawn), default=0)
     title = f"Test set: right before (hollow) and after (solid), %, n = {n:,}"
     named_rows(axes, [name for name, _ in drawn], title)

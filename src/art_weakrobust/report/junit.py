@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .sections import HEADS
-from .sides import Side, figure, two_sides
+from .sides import Side, as_paired, figure, measured, two_sides
 from .typography import brackets, change_span, count, known, p_sign, percent, points, shown, type_name
 from .wording import FLAGS
 
@@ -71,14 +71,13 @@ def _measure(row: Row, names: Row) -> Case:
     name = HEADS[row["metric"]]
     if not known(row["before"]):
         return name, "skipped", f"not run; {FLAGS[row['metric']]} runs it", ""
-    before = f"{percent(row['before'])} {brackets(row['before_lower'], row['before_upper'])}"
+    before, after = map(figure, measured(row))
     if not known(row["after"]):
         return name, "passed", "", f"{before}, n = {count(row['n'])}"
-    after = f"{percent(row['after'])} {brackets(row['after_lower'], row['after_upper'])}"
     sides = f"{names['other']} {before}, {names['this']} {after}"
     if not known(row["change"]):
         return name, "skipped", "not tested: the two have no test images in common", sides
-    change = _change({**row, "lower": row["change_lower"], "upper": row["change_upper"]})
+    change = _change(as_paired(row))
     return (name, *_outcome(row["verdict"], change), f"{sides}; {change}")
 
 
@@ -108,7 +107,7 @@ def _outcome(verdict: str, change: str) -> tuple[str, str]:
 
 
 def _change(row: Row) -> str:
-    figures = f"{points(row['change'])} points {change_span(dict(row))}".strip()
+    figures = f"{points(row['change'])} points {change_span(row)}".strip()
     p = f", p {p_sign(row['p_holm'])} (Holm)" if known(row["p_holm"]) else ""
     return f"{figures}{p}, n = {count(row['n'])}"
 

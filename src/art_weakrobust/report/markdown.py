@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import wording
-from .sections import HEADS, SETS, spoken
-from .sides import figure, two_sides
+from .sections import HEADS, SETS, spoken, worst_first
+from .sides import as_paired, figure, measured, two_sides
 from .typography import brackets, change_span, count, known, p_value, percent, points, shown, type_name
 
 Summary = Mapping[str, Any]
@@ -55,12 +55,8 @@ def _measures(table: Sequence[Row], tuned: bool) -> str:
         if not known(row["before"]):
             rows.append([name, "–", f"not run, `{wording.FLAGS[row['metric']]}` runs it", *([""] * 4 if tuned else ())])
             continue
-        before = f"{percent(row['before'])} {brackets(row['before_lower'], row['before_upper'])}"
-        cells = [name, count(row["n"]), before]
-        if tuned:
-            cells.append(f"{percent(row['after'])} {brackets(row['after_lower'], row['after_upper'])}")
-            cells += _change({**row, "lower": row["change_lower"], "upper": row["change_upper"]})
-        rows.append(cells)
+        before, after = map(figure, measured(row))
+        rows.append([name, count(row["n"]), before, *((after, *_change(as_paired(row))) if tuned else ())])
     return grid(["Test set", "n", *_columns(tuned)], rows)
 
 
@@ -70,17 +66,17 @@ def _columns(tuned: bool) -> list[str]:
 
 def _paired(summary: Summary, name: str) -> list[str]:
     table = [row for row in summary["tables"]["paired"] if row["set"] == name and row["family"] != "clean"]
-    table.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
     if not table:
         return []
     sides = two_sides(summary)
-    rows = [[_type(row), count(row["n"]), *map(figure, sides(row)), *_change(row)] for row in table]
+    rows = [
+        [_type(row), count(row["n"]), *map(figure, sides(row)), *_change(row)] for row in worst_first(table, "change")
+    ]
     return _folded(f"{SETS[name]}: change of every type, the worst first", ["type", "n", *_columns(True)], rows)
 
 
 def _types(summary: Summary, name: str) -> list[str]:
     table = [row for row in summary["tables"]["validation"] if row["set"] == name and row["family"] != "clean"]
-    table.sort(key=lambda row: (row["accuracy"] is None, row["accuracy"] or 0.0))
     if not table:
         return []
     rows = [
@@ -90,7 +86,7 @@ def _types(summary: Summary, name: str) -> list[str]:
             f"{percent(row['accuracy'])} {brackets(row['lower'], row['upper'])}",
             spoken(row["verdict"]),
         ]
-        for row in table
+        for row in worst_first(table, "accuracy")
     ]
     return _folded(f"{SETS[name]}: every type, the weakest first", ["type", "n", "right", "verdict"], rows)
 
@@ -104,8 +100,7 @@ def _type(row: Row) -> str:
 
 
 def _change(row: Row) -> list[str]:
-    interval = change_span(dict(row))
-    return [f"{points(row['change'])} {interval}".strip(), p_value(row["p_holm"]), spoken(row["verdict"])]
+    return [f"{points(row['change'])} {change_span(row)}".strip(), p_value(row["p_holm"]), spoken(row["verdict"])]
 
 
 def _findings(findings: Sequence[Row]) -> list[str]:

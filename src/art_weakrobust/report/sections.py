@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..validation.rows import LEVEL
 from . import svg
 from .curves import weak_share
+from .sides import two_sides
 from .typography import brackets, known, percent, type_name
 from .wording import FEW, FLAGS
 
@@ -37,6 +38,11 @@ def spoken(verdict: Any) -> str:
     """Return a verdict as people say it; empty where there is nothing to say."""
     words = {"no_evidence": "no evidence", "neither": "", "none": "", None: ""}
     return words.get(verdict, str(verdict))
+
+
+def worst_first(rows: Iterable[Row], name: str) -> list[Row]:
+    """Return the rows by a figure of theirs, the least first and the unknown last."""
+    return sorted(rows, key=lambda row: (row[name] is None, row[name] or 0.0))
 
 
 def split(row: Mapping[str, Any]) -> bool:
@@ -108,8 +114,7 @@ def _family(summary: Summary, rows: Sequence[Row], phase: str, lead: str, key: t
     grouped: dict[str, dict[str, Row]] = {}
     for row in mine:
         grouped.setdefault(row["type"], {})[row["set"]] = row
-    lines = [_dots(kind, sets, phase, lead, mean) for kind, sets in grouped.items()]
-    lines.sort(key=lambda line: (line["accuracy"] is None, line["accuracy"] or 0.0))
+    lines = worst_first((_dots(kind, sets, phase, lead, mean) for kind, sets in grouped.items()), "accuracy")
     many = len({row["type"] for row in rows}) > MANY_TYPES
     kept, folded = fold(lines, {"weakness"}) if many else (lines, [])
     return {"title": title, "mean": mean, "rows": kept, "folded": folded}
@@ -147,7 +152,7 @@ def _dots(kind: str, sets: dict[str, Row], phase: str, lead: str, mean: Row | No
 def changed(summary: Summary) -> list[Row]:
     """Return one view a set: the paired rows, worst change first."""
     table = [row for row in summary["tables"]["paired"] if row["set"] in SETS]
-    sides = {(row["type"], row["set"], row["phase"]): row for row in summary["tables"]["validation"]}
+    sides = two_sides(summary)
     views = []
     for key, name in zip("abc", SETS, strict=True):
         mine = [row for row in table if row["set"] == name]
@@ -156,11 +161,10 @@ def changed(summary: Summary) -> list[Row]:
             {
                 **row,
                 "plot": svg.change(row, scale, judgement(row["verdict"]), name),
-                "sides": [sides.get((row["type"], name, phase), {}) for phase in ("before", "after")],
+                "sides": sides(row),
             }
-            for row in mine
+            for row in worst_first(mine, "change")
         ]
-        rows.sort(key=lambda row: (row["change"] is None, row["change"] or 0.0))
         if rows:
             n = max(row["n"] for row in rows)
             kept, folded = fold(rows, {"worse", "see headline"}) if len(rows) > MANY_TYPES + 1 else (rows, [])

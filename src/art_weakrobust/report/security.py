@@ -1,7 +1,7 @@
 """A security curve from a validation: where one attack ran with several budgets, how accuracy falls with them.
 
 The term is Biggio and Roli's (arXiv 1712.03141): accuracy against the attacker's strength. Adversarial distances give
-the finer curve, at every budget; a run that measured them notes it down, and that one is shown.
+the finer curve, at every budget: a run that holds one among its notes has it shown instead; no stage writes it yet.
 """
 
 from __future__ import annotations

@@ -12,31 +12,40 @@ from .typography import brackets, known, percent, points, rate
 
 Summary = Mapping[str, Any]
 Row = dict[str, Any]
+Cells = Mapping[tuple[str, str, int], Row]
 CHANGE_RANGE = 0.5
 """Changes of this much and more have the strongest colour."""
 
 
+def heat_cells(summary: Summary) -> Cells:
+    """Return (type, phase, severity) -> row of the test set."""
+    table = summary["tables"]["severity"]
+    return {(row["type"], row["phase"], row["severity"]): row for row in table if row["set"] == "test"}
+
+
+def heat_axes(cells: Cells) -> tuple[list[str], list[str], list[int]]:
+    """Return the types by what is left to do, the phases and the severities of some cells."""
+    phases = ["before", "after"] if any(phase == "after" for _, phase, _ in cells) else ["before"]
+    kinds = sorted({kind for kind, _, _ in cells}, key=lambda kind: _least(cells, kind, phases[-1]))
+    return kinds, phases, sorted({severity for _, _, severity in cells})
+
+
 def severity(summary: Summary) -> Row | None:
     """Return the heat map: types by what is left to do, three blocks of severities, and curves with intervals."""
-    cells = {
-        (row["type"], row["phase"], row["severity"]): row
-        for row in summary["tables"]["severity"]
-        if row["set"] == "test"
-    }
+    cells = heat_cells(summary)
     if not cells:
         return None
     changes = {
         (row["type"], row["severity"]): row for row in summary["tables"]["severity_paired"] if row["set"] == "test"
     }
-    levels = sorted({severity for _, _, severity in cells})
-    last = "after" if any(phase == "after" for _, phase, _ in cells) else "before"
-    kinds = sorted({kind for kind, _, _ in cells}, key=lambda kind: _least(cells, kind, last))
+    kinds, phases, levels = heat_axes(cells)
+    last = phases[-1]
     trained = {row["type"]: bool(row["trained"]) for row in summary["tables"]["severity"]}
     clean = {
         row["phase"]: row for row in summary["tables"]["validation"] if (row["family"], row["set"]) == ("clean", "test")
     }
     verdicts = {row["type"]: row["verdict"] for row in summary["tables"]["paired"] if row["set"] == "test"}
-    blocks = [("ca", "Before, %", "before")] + ([("cb", "After, %", "after")] if last == "after" else [])
+    blocks = [(css, f"{phase.capitalize()}, %", phase) for css, phase in zip(("ca", "cb"), phases, strict=False)]
     return {
         "levels": levels,
         "blocks": blocks,
@@ -57,13 +66,13 @@ def severity(summary: Summary) -> Row | None:
     }
 
 
-def _least(cells: Mapping[tuple[str, str, int], Row], kind: str, phase: str) -> float:
+def _least(cells: Cells, kind: str, phase: str) -> float:
     values = [row["accuracy"] for (name, when, _), row in cells.items() if name == kind and when == phase]
     return min((value for value in values if known(value)), default=2.0)
 
 
 def _heat_cell(
-    cells: Mapping[tuple[str, str, int], Row],
+    cells: Cells,
     changes: Mapping[tuple[str, int], Row],
     kind: str,
     block: tuple[str, str, str],
@@ -92,9 +101,7 @@ def _change_cell(row: Row | None) -> Row:
     return {"css": f"cc {'n' if row['change'] < 0 else 'p'}{step}", "text": points(row["change"], 0), "title": title}
 
 
-def _curves(
-    cells: Mapping[tuple[str, str, int], Row], clean: Mapping[str, Row], kind: str, levels: Sequence[int], colour: str
-) -> list[Any]:
+def _curves(cells: Cells, clean: Mapping[str, Row], kind: str, levels: Sequence[int], colour: str) -> list[Any]:
     scale = svg.Scale(-0.25, max(levels) + 0.25, 1)
     drawn = []
     for phase in ("before", "after"):

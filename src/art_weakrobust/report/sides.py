@@ -1,4 +1,4 @@
-"""The two figures of a paired row, each with its interval where it is known of the very same images."""
+"""The two figures of a paired row or a measure, before and after, each with its interval."""
 
 from __future__ import annotations
 
@@ -32,6 +32,20 @@ def two_sides(summary: Mapping[str, Any]) -> Callable[[Row], tuple[Side, Side]]:
         return {"value": row[phase], **{end: own[end] if same else None for end in ("lower", "upper")}}
 
     return lambda row: (side(row, "before"), side(row, "after"))
+
+
+def measured(row: Row) -> tuple[Side, Side]:
+    """Return value, lower and upper of a headline measure before and after."""
+    before, after = (
+        {"value": row[phase], "lower": row[f"{phase}_lower"], "upper": row[f"{phase}_upper"]}
+        for phase in ("before", "after")
+    )
+    return before, after
+
+
+def as_paired(row: Row) -> Side:
+    """Return a headline measure with the interval of its change named as in the paired table."""
+    return {**row, "lower": row["change_lower"], "upper": row["change_upper"]}
 
 
 def figure(side: Row) -> str:

@@ -17,11 +17,11 @@ from ..validation.baselines import Baseline
 from ..validation.flips import flip_table
 from . import wording
 from .security import security_rows
-from .weakest import outcome_types, sample_rows
+from .weakest import Outcomes, outcomes, sample_rows
 
 SCHEMA = "art-weakrobust/summary/1"
 _NOTES = ("radius_curve", "segments", "security_curve")
-"""Tables that a run may have noted down, see :class:`~art_weakrobust.results.Records`."""
+"""Tables that a run may hold in its notes; none does yet, see :class:`~art_weakrobust.results.Records`."""
 
 Row = dict[str, Any]
 
@@ -31,18 +31,18 @@ def summarise(records: Records) -> dict[str, Any]:
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
     family_means, unseen, excess, paired, flips, severity, severity_paired, corruption_errors (where a baseline was
-    named), samples, classes; radius_curve and segments where the run noted them; security_curve, noted or from
-    several budgets), ``outcome_types`` (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``,
+    named), samples, classes; radius_curve and segments, empty unless the run noted them; security_curve, noted or
+    from several budgets), ``outcome_types`` (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``,
     ``weak_set``, ``missed_bound``, ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run),
     ``class_names``.
     """
-    facts = _provenance(records)
+    facts, judged = _provenance(records), outcomes(records)
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "title": str(facts["title"] or "Robustness report"),
         "class_names": [str(name) for name in records.class_names],
-        "tables": plain(_tables(records)),
-        "outcome_types": outcome_types(records),
+        "tables": plain(_tables(records, judged)),
+        "outcome_types": list(judged),
         "score_histogram": plain(_histogram(records)),
         "scored": None if records.scores is None else len(records.scores),
         "weak_set": _roles(records.weak_set),
@@ -79,7 +79,7 @@ def run_eps(records: Records) -> float:
     return Counter(budgets).most_common(1)[0][0] if budgets else math.nan
 
 
-def _tables(records: Records) -> dict[str, list[Row]]:
+def _tables(records: Records, judged: Outcomes) -> dict[str, list[Row]]:
     before, after, tuned = records.before, records.after, records.finetuning
     validations = [validation for validation in (before, after) if validation is not None]
     tables: dict[str, list[Row]] = {
@@ -93,7 +93,7 @@ def _tables(records: Records) -> dict[str, list[Row]]:
         "paired": [],
         "flips": [],
         "severity_paired": [],
-        "samples": sample_rows(records),
+        "samples": sample_rows(records, judged),
         "classes": [],
         **{name: [dict(row) for row in records.notes.get(name, ())] for name in _NOTES},
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..results import Records
 from .sections import HEADS, SETS, spoken
+from .sides import as_paired, figure, measured
 from .summary import summarise
 from .typography import brackets, change_span, count, known, p_value, percent, points, type_name
 from .wording import FLAGS, fine_tuned
@@ -45,9 +46,7 @@ def _measures(summary: Mapping[str, Any], tuned: bool) -> list[Line]:
         if not known(row["before"]):
             lines.append((name, "–", f"not run ({FLAGS[row['metric']]} runs it)"))
             continue
-        before = f"{percent(row['before'])} {brackets(row['before_lower'], row['before_upper'])}"
-        interval = {**row, "lower": row["change_lower"], "upper": row["change_upper"]}
-        lines.append((name, count(row["n"]), before, *(_after(interval) if tuned else ())))
+        lines.append((name, count(row["n"]), figure(measured(row)[0]), *(_after(as_paired(row)) if tuned else ())))
     return lines
 
 
@@ -86,8 +85,8 @@ def _header(title: str, tuned: bool) -> Line:
 
 
 def _after(row: Row) -> Line:
-    interval = change_span(dict(row))
-    return (percent(row["after"]), points(row["change"]), interval, p_value(row["p_holm"]), spoken(row["verdict"]))
+    change = (points(row["change"]), change_span(row), p_value(row["p_holm"]))
+    return (percent(row["after"]), *change, spoken(row["verdict"]))
 
 
 def _marked(row: Row) -> str:

@@ -63,7 +63,7 @@ def brackets(lower: Any, upper: Any, *, signed: bool = False, digits: int = 1) -
     return f"[{write(lower, digits)}, {write(upper, digits)}]" if known(lower) and known(upper) else ""
 
 
-def change_span(row: dict[str, Any]) -> str:
+def change_span(row: Mapping[str, Any]) -> str:
     """Return the interval of a paired change, or in words that no image changed: never an interval of no width."""
     if not known(row.get("change")):
         return ""

@@ -21,34 +21,31 @@ _SCORED = ("path", "score", "misprediction_score", "flips", "neighbors", "worst_
 _CHANCES = ("p_original_before", "p_neighbor_before", "p_original_after", "p_neighbor_after")
 
 Row = dict[str, Any]
+Outcomes = Mapping[str, Mapping[int, str]]
 
 
-def sample_rows(records: Records) -> list[Row]:
+def sample_rows(records: Records, judged: Outcomes) -> list[Row]:
     """Return one row a shown sample, the weakest first; what training saw has no figure after it.
 
     Beside the scores: ``outcome``, a code of :data:`~art_weakrobust.validation.flips.OUTCOMES` at the sample's own
-    neighbor; ``outcomes``, one code a type of :func:`outcome_types`; ``chances``, rows of class and its probability at
+    neighbor; ``outcomes``, one code a type of ``judged``; ``chances``, rows of class and its probability at
     original and neighbor before, then after, of the likeliest classes; ``change_linf`` and ``change_l2``, the norms of
     the stored 8-bit change on the scale [0, 1].
+
+    :param judged: what :func:`outcomes` returned.
     """
     if records.samples is None or not records.samples.num_rows:
         return []
     table = records.samples.sort_by("rank")
     scored = _by_index(None if records.scores is None else records.scores.table, table)
     chosen = _by_index(None if records.weak_set is None else records.weak_set.table, table)
-    judged = _outcomes(records)
     return [
         _row(records, shown, scored.get(shown["index"], {}), chosen.get(shown["index"], {}), judged)
         for shown in table.to_pylist()
     ]
 
 
-def outcome_types(records: Records) -> list[str]:
-    """Return the types, in the order of the codes in ``outcomes``."""
-    return list(_outcomes(records))
-
-
-def _outcomes(records: Records) -> dict[str, dict[int, str]]:
+def outcomes(records: Records) -> Outcomes:
     """Return type -> id -> code on the held-out half alone: training saw the other."""
     if records.before is None:
         return {}
@@ -62,7 +59,7 @@ def _row(
     shown: Mapping[str, Any],
     known: Mapping[str, Any],
     picked: Mapping[str, Any],
-    judged: Mapping[str, Mapping[int, str]],
+    judged: Outcomes,
 ) -> Row:
     index, own, role = shown["index"], known.get("label"), picked.get("role")
     near = shown.get("p_neighbor_before")

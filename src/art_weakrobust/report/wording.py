@@ -14,7 +14,8 @@ from .typography import brackets, capital, count, isolated, known, listing, perc
 
 Summary = Mapping[str, Any]
 _GAINS = {"robust": "attacks", "corruption": "corruptions"}
-_NOUNS = {"clean": "clean accuracy", "robust": "robustness to attacks", "corruption": "robustness to corruptions"}
+NOUNS = {"clean": "clean accuracy", "robust": "robustness to attacks", "corruption": "robustness to corruptions"}
+"""Headline measure -> how a sentence calls it."""
 FEW = 20
 """A class with fewer samples is drawn grey and never spoken of."""
 FLAGS = {"clean": "--test-limit", "robust": "--attacks", "corruption": "--corruptions"}
@@ -69,7 +70,7 @@ def headline(summary: Summary) -> str:
     if not better and not worse:
         return "No evidence that fine-tuning changed the accuracy on images it was never tuned on."
     if not better:
-        return f"Fine-tuning cost {listing([_NOUNS[metric] for metric in worse])}, and gained nothing that shows."
+        return f"Fine-tuning cost {listing([NOUNS[metric] for metric in worse])}, and gained nothing that shows."
     robust = [metric for metric in better if metric in _GAINS]
     most = max((rows[metric]["change"] for metric in robust), default=0.0)
     far = "far more" if most >= 0.2 else "more" if most >= 0.05 else "slightly more"
@@ -77,7 +78,7 @@ def headline(summary: Summary) -> str:
     if "clean" in better:
         gain = f"{gain} and more accurate when clean" if gain else "more accurate on clean images"
     if worse:
-        costs = [f"a {_size(-rows[metric]['change'])} loss of {_NOUNS[metric]}" for metric in worse]
+        costs = [f"a {_size(-rows[metric]['change'])} loss of {NOUNS[metric]}" for metric in worse]
         price = f", for {listing(costs)}"
     else:
         price = (
