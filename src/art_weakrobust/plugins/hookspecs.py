@@ -77,7 +77,7 @@ def weakrobust_register_attacks() -> list[Spec]:
     The target is called as ``target(estimator, norm=, eps=, **options)`` and returns an
     ``art.attacks.evasion.EvasionAttack``: any ART attack class is a target as it is. What it returns is never believed:
     it is measured against the budget, predicted again, and judged against the label. ``facts={"norm": None}`` says that
-    it has no norm (it is then named ``NAME-linf`` and judged in Linf), ``facts={"eps": 0.1}`` that it has its own budget.
+    it has no norm (it is then named ``NAME-linf`` and judged in Linf); ``facts={"eps": 0.1}`` is a budget of its own.
     With ``many=True`` the target is called as ``target(**options)`` and returns names, as users write them. Offered:
     ``norm, eps, seed, batch_size``, and ``craft``, training samples that are judged nowhere, where there are some.
     """
