@@ -39,7 +39,7 @@ def parse_eps(value: float | int | str, name: str = "eps") -> float:
     """
     try:
         number = float(Fraction(value.replace(" ", ""))) if isinstance(value, str) else float(value)
-    except (ValueError, ZeroDivisionError, TypeError):
+    except (ValueError, ZeroDivisionError, TypeError, OverflowError):
         raise UsageError(f"{name} {value!r} is not a number; write 0.03 or 8/255") from None
     if not math.isfinite(number) or number < 0:
         raise UsageError(f"{name} {value!r} has to be a finite number that is not negative")
