@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..threat import parse_norm
-from .neighborhood import ball
+from .neighborhood import ball, placed
 from .norms import lp_norm, per_sample, project
 
 _START = 1 << 33  # index of the draw: no neighbor has such a number
@@ -24,7 +24,7 @@ def random_start(
     :param clip: lowest and highest value of a pixel.
     :raises UsageError: for another norm.
     """
-    return ball(x, ids, _START, eps, norm, seed).add_(x).clamp_(*clip)
+    return placed(ball(x, ids, _START, eps, norm, seed), x, clip)
 
 
 def step(
@@ -55,4 +55,4 @@ def step(
         direction = grad / length.masked_fill(length == 0, 1.0)
     else:
         raise UsageError(f"norm {norm:g} has no gradient step here; use 2 or inf")
-    return project(x_adv + per_sample(eps_step, x) * direction - x, norm, eps).add_(x).clamp_(*clip)
+    return placed(project(x_adv + per_sample(eps_step, x) * direction - x, norm, eps), x, clip)
