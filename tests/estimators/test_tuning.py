@@ -146,13 +146,15 @@ def test_a_larger_batch_that_does_not_fit_is_left_out():
     assert fast().tune(cost=out_of_memory_above(128, price(batch_size_256=0.1)))["batch_size"] == 128
 
 
-def test_a_plan_that_the_model_cannot_follow_is_left_out():
+def test_a_plan_that_the_model_cannot_follow_is_left_out_with_a_warning(caplog):
     def cost(plan, _seconds):
         if plan["precision"] == "bfloat16":
             raise RuntimeError("not implemented for 'BFloat16'")
         return 1.0
 
     assert fast().tune(cost=cost)["precision"] == "float32"
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told.endswith("is left out: not implemented for 'BFloat16'")
 
 
 def test_a_model_that_cannot_be_run_at_all_is_an_error_and_the_plan_stays():

@@ -141,7 +141,7 @@ def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
         return cost(candidate, share)
     except (RuntimeError, MemoryError, ModelError) as error:
         reason = "memory runs out" if is_out_of_memory(error) else " ".join(str(error).split())[:200]
-    _log.info("plan %s is left out: %s", candidate, reason)
+    _log.warning("plan %s is left out: %s", candidate, reason)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return float("inf")
