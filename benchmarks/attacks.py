@@ -23,6 +23,7 @@ import torch
 from art.attacks.evasion import CarliniL2Method, DeepFool, ProjectedGradientDescent, SaliencyMapMethod
 from art.estimators.classification import PyTorchClassifier
 from ratios import interleaved, machine
+from shipped import resnet20
 from torch import Tensor, nn
 
 from art_weakrobust import early_stopping
@@ -30,11 +31,8 @@ from art_weakrobust.datasets.parquet import parquet
 from art_weakrobust.estimators.folding import folded, pairs
 from art_weakrobust.estimators.judge import judge_logits
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.models.normalise import Normalised
-from art_weakrobust.models.weights import load_weights
 from art_weakrobust.perturbations.attacks.autoattack.attack import AutoAttack
 from art_weakrobust.results import Samples
-from art_weakrobust.testing.networks import resnet20_cifar10
 
 STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
 EPS, STEP, STEPS = 2 / 255, 0.5 / 255, 10
@@ -86,13 +84,11 @@ class Bench:
     """
 
     def __init__(self, checkpoint: str, images: int, number: int, device: str, batch: int) -> None:
-        root = Path(os.environ["ART_WEAKROBUST_DATA"])
-        self.samples = parquet(str(root / "cifar10"), split="test").take(np.arange(images))
+        data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
+        self.samples = data.take(np.arange(images))
         self.batch = batch
         self.pairs, self.device, self.robust = number, torch.device(device), checkpoint == ROBUST
-        net = resnet20_cifar10()
-        load_weights(net, root / "models" / f"{checkpoint}.safetensors")
-        self.module = Normalised(net, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).eval().to(self.device)
+        self.module = resnet20(checkpoint).to(self.device)
         self.stock, self.fast = (self._classifier(kind) for kind in (PyTorchClassifier, FastPyTorchClassifier))
 
     def _classifier(self, kind: type[PyTorchClassifier]) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from shipped import resnet20
 from torch import Tensor
-
-from art_weakrobust.models.normalise import Normalised
-from art_weakrobust.models.weights import load_weights
-from art_weakrobust.testing.networks import resnet20_cifar10
 
 TESTS = Path(__file__).parent.parent / "tests" / "perturbations" / "corruptions"
 
@@ -29,7 +25,7 @@ def measure(images: tuple[np.ndarray, np.ndarray]) -> None:
     """Print both errors, type by type and severity by severity; images are uint8 (n, h, w, 3) and labels (n,)."""
     levels, labels = images
     x, ids = torch.from_numpy(levels).permute(0, 3, 1, 2).float().div(255).contiguous(), torch.arange(len(levels)) * 7
-    network, y, worst = checkpoint(), torch.from_numpy(labels), 0.0
+    network, y, worst = resnet20(), torch.from_numpy(labels), 0.0
 
     def compare(corruption: Any, reference: Callable[..., Any], _size: int, severity: int, draw: Any = None) -> None:
         nonlocal worst
@@ -68,12 +64,6 @@ def fidelity_tests(module: ModuleType) -> list[Callable[..., None]]:
 
 def fixture(module: ModuleType, name: str) -> Any:
     return vars(module)[name].__wrapped__()
-
-
-def checkpoint() -> torch.nn.Module:
-    network = resnet20_cifar10()
-    load_weights(network, Path(os.environ["ART_WEAKROBUST_DATA"]) / "models" / "resnet20_cifar10.safetensors")
-    return Normalised(network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).eval()
 
 
 @torch.inference_mode()

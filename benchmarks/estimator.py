@@ -25,14 +25,12 @@ import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from ratios import interleaved, machine
+from shipped import resnet20
 from torch import nn
 
 from art_weakrobust.datasets.parquet import parquet
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.models.cache import VARIABLE
-from art_weakrobust.models.normalise import Normalised
-from art_weakrobust.models.weights import load_weights
-from art_weakrobust.testing.networks import resnet20_cifar10
 
 GRADIENT_IMAGES, CLASS_IMAGES = 512, 128
 SHAPE = (3, 32, 32)
@@ -58,10 +56,8 @@ def main() -> None:
 
 
 def classifier(kind: type[PyTorchClassifier], arguments: argparse.Namespace) -> Any:
-    net = resnet20_cifar10()
-    load_weights(net, Path(os.environ["ART_WEAKROBUST_DATA"]) / "models" / f"{arguments.checkpoint}.safetensors")
     return kind(
-        model=Normalised(net, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).eval(),
+        model=resnet20(arguments.checkpoint),
         loss=nn.CrossEntropyLoss(),
         input_shape=SHAPE,
         nb_classes=10,

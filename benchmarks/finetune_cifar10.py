@@ -16,17 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from shipped import resnet20
 from torch import nn
 
 from art_weakrobust.datasets.arrays import ArrayDataset
 from art_weakrobust.datasets.parquet import parquet
 from art_weakrobust.estimators.precision import native_precision
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.models.normalise import Normalised
-from art_weakrobust.models.weights import load_weights
 from art_weakrobust.perturbations.resolve import resolve_corruptions
 from art_weakrobust.plugins.manager import Manager
-from art_weakrobust.testing.networks import resnet20_cifar10
 from art_weakrobust.threat import ThreatModel
 from art_weakrobust.trainer import WeakRobustTrainer
 from art_weakrobust.training.guard import survives
@@ -36,12 +34,9 @@ SIX = ("gaussian_noise", "shot_noise", "brightness", "contrast", "defocus_blur",
 EPS = 2 / 255
 
 
-def classifier(root: Path) -> FastPyTorchClassifier:
-    net = resnet20_cifar10()
-    load_weights(net, root / "models" / "resnet20_cifar10.safetensors")
-    model = Normalised(net, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+def classifier() -> FastPyTorchClassifier:
     return FastPyTorchClassifier(
-        model=model, loss=nn.CrossEntropyLoss(), input_shape=(3, 32, 32), nb_classes=10, clip_values=(0, 1)
+        model=resnet20(), loss=nn.CrossEntropyLoss(), input_shape=(3, 32, 32), nb_classes=10, clip_values=(0, 1)
     )
 
 
@@ -90,7 +85,7 @@ def main() -> None:
     first = held.take(np.arange(options.test_limit))
     test = ArrayDataset(first.x, first.y)
     guard = (held, np.arange(options.test_limit, options.test_limit + 2_000))
-    subject = classifier(root)
+    subject = classifier()
     print(f"{'':12}" + "".join(f"{name[:9]:>10}" for name in ("clean", "pgd20", "six", *SIX)))
     base = figures(subject.model, test)
     show("base", base)
