@@ -16,7 +16,7 @@ from ..kernels.norms import dual_norm
 from ..protocols import Estimator
 from ..results import Samples, Table
 from .outputs import Asked, check_labels, is_decision
-from .scorer import MISCLASSIFIED, NOT_FINITE, OK, known
+from .scorer import MISCLASSIFIED, NOT_FINITE, OK, known, paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class CleanRows:
             {
                 "index": samples.ids,
                 "label": samples.y,
-                "path": pa.nulls(len(samples), pa.string()) if samples.paths is None else list(samples.paths),
+                "path": paths(samples),
                 "prediction": pa.array(prediction, mask=~finite),
                 "correct": pa.array(correct, mask=~finite),
                 "status": pa.array(status, pa.string()),

@@ -44,10 +44,15 @@ def score_table(samples: Samples, scorer: str, **columns: np.ndarray | pa.Array)
     known = {
         "index": samples.ids,
         "label": samples.y,
-        "path": pa.nulls(len(samples), pa.string()) if samples.paths is None else list(samples.paths),
+        "path": paths(samples),
         "scorer": pa.repeat(scorer, len(samples)),
     }
     return conform(pa.table({**known, **columns}), SCORES)
+
+
+def paths(samples: Samples) -> pa.Array:
+    """Return where the samples come from, null where they have no paths."""
+    return pa.nulls(len(samples), pa.string()) if samples.paths is None else pa.array(samples.paths, pa.string())
 
 
 def known(values: np.ndarray, kind: pa.DataType) -> pa.Array:
