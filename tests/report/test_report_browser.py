@@ -132,10 +132,8 @@ def test_a_view_can_be_mailed(visit: Callable[..., Any], written: str) -> None:
     assert second.locator("#filters [name=sort]").input_value() == "margin"
 
 
-def test_brushing_the_histogram_filters_the_gallery(
-    visit: Callable[..., Any], written: str, summary: dict[str, Any]
-) -> None:
-    page = visit(written)
+def brushed(page: Any) -> tuple[float, float]:
+    """Drag across the middle of the histogram and return the scores that the filter then holds."""
     page.locator("#histogram").scroll_into_view_if_needed()
     box = page.locator("#histogram").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
@@ -143,6 +141,14 @@ def test_brushing_the_histogram_filters_the_gallery(
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60, steps=4)
     page.mouse.up()
     low, high = (float(page.locator(f"#filters [name={name}]").input_value()) for name in ("low", "high"))
+    return low, high
+
+
+def test_brushing_the_histogram_filters_the_gallery(
+    visit: Callable[..., Any], written: str, summary: dict[str, Any]
+) -> None:
+    page = visit(written)
+    low, high = brushed(page)
     edges = summary["score_histogram"]["edges"]
     width = edges[-1] - edges[0]
     assert low == pytest.approx(edges[0] + 0.5 * width, abs=0.01 * width)
@@ -215,13 +221,7 @@ def test_brushing_reaches_scores_that_are_small_distances(
     small = pc.multiply(pc.subtract(table["score"], 1.0), 1e-3)  # minus a distance
     scores = type(records.scores)(table.set_column(table.column_names.index("score"), "score", small))
     page = visit(write(records.with_(scores=scores), tmp_path))
-    page.locator("#histogram").scroll_into_view_if_needed()
-    box = page.locator("#histogram").bounding_box()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60, steps=4)
-    page.mouse.up()
-    low, high = (float(page.locator(f"#filters [name={name}]").input_value()) for name in ("low", "high"))
+    low, high = brushed(page)
     assert -1e-3 < low < high < 0
     assert 0 < len(ranks(page)) < 60
 

@@ -18,7 +18,7 @@ from art_weakrobust.plugins.spec import Spec
 from art_weakrobust.report import figure_curves, figure_rows, figures, palette, plugin
 from art_weakrobust.report.html import html_report
 from art_weakrobust.report.summary import summarise
-from art_weakrobust.report.text import comparison_text, summary_text
+from art_weakrobust.report.text import summary_text
 from art_weakrobust.results import Records
 
 Plot = Callable[[Records], Any]
@@ -48,8 +48,8 @@ def whole(records: Records) -> Records:
     return records.with_(notes={"radius_curve": RADII, "security_curve": BUDGETS})
 
 
-def test_comparison_text_aligns_its_columns(records: Records) -> None:
-    text = comparison_text(records)
+def test_summary_text_aligns_its_columns(records: Records) -> None:
+    text = summary_text(summarise(records))
     block = next(block for block in text.split("\n\n") if block.startswith("test  "))
     at = {line.index("%") for line in block.splitlines()[1:]}
     assert len(at) == 1
@@ -57,7 +57,7 @@ def test_comparison_text_aligns_its_columns(records: Records) -> None:
     assert "* training drew this type" in text
 
 
-def test_comparison_text_has_the_summary_s_figures(records: Records, summary: dict[str, Any]) -> None:
+def test_summary_text_has_the_summary_s_figures(records: Records, summary: dict[str, Any]) -> None:
     text = summary_text(summary)
     row = summary["tables"]["headline"][1]
     assert f"{100 * row['before']:.1f}" in text
@@ -66,7 +66,7 @@ def test_comparison_text_has_the_summary_s_figures(records: Records, summary: di
 
 
 def test_text_of_a_diagnosis_has_no_after(make_records: Callable[..., Records]) -> None:
-    text = comparison_text(make_records(after=False))
+    text = summary_text(summarise(make_records(after=False)))
     assert text.startswith("Diagnosis.")
     assert "after" not in text
 

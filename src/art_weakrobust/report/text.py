@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..results import Records
 from .sections import HEADS, SETS, spoken
 from .sides import as_paired, figure, measured
-from .summary import summarise
 from .typography import brackets, change_span, count, known, p_value, percent, points, type_name
 from .wording import FLAGS, fine_tuned
 
@@ -16,13 +14,8 @@ Row = Mapping[str, Any]
 Line = Sequence[str]
 
 
-def comparison_text(records: Records) -> str:
-    """Return the verdict, the headline measures and the types of each set, before and after, as aligned columns."""
-    return summary_text(summarise(records))
-
-
 def summary_text(summary: Mapping[str, Any]) -> str:
-    """Return the same of a summary that is already at hand."""
+    """Return the verdict, the headline measures and the types of each set, before and after, as aligned columns."""
     tuned = fine_tuned(summary)
     blocks = [f"{summary['stance']}. {summary['headline']}"]
     if summary["tables"]["headline"]:
