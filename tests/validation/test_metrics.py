@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 
 import numpy as np
 import pyarrow.compute as pc
@@ -12,8 +13,22 @@ from art_weakrobust.errors import DataError
 from art_weakrobust.results import Finetuning, Validation, merge
 from art_weakrobust.statistics import bootstrap_mean, newcombe, wilson
 from art_weakrobust.validation import metrics
+from art_weakrobust.validation.verdicts import Verdicts
 
 EPS = 2 / 255
+
+
+def test_verdicts_are_made_once_a_validation_and_go_with_it(validation, right):
+    rows = validation({("test", "clean", None): right(9, 9)})
+    same = Validation(rows.table, rows.types)
+    first = Verdicts.of(rows, "test")
+    gone = weakref.ref(first)
+    assert Verdicts.of(rows, "test") is first
+    assert Verdicts.of(same, "test") is not first
+    with pytest.raises(ValueError, match="read-only"):
+        first.right[:] = 0
+    del rows, first
+    assert gone() is None
 
 
 class TestTypeTable:
