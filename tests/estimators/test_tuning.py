@@ -18,7 +18,7 @@ from art_weakrobust.testing.networks import small_cnn
 
 SHAPE, CLASSES = (3, 8, 8), 5
 X = np.random.default_rng(1).random((9, *SHAPE), dtype=np.float32)
-DEFAULT = {"memory_format": "channels_last", "precision": "float32", "batch_size": 128, "folding": "none"}
+DEFAULT = {"memory_format": "channels_last", "precision": "float32", "batch_size": 128, "folding": "none", "streams": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_every_key_gets_its_cheapest_value():
     cheap = {"memory_format_contiguous": 0.9, "folding_conv_bn": 0.8, "precision_bfloat16": 0.5}
     plan = estimator.tune(cost=price(**cheap, batch_size_32=0.9, batch_size_64=0.8, batch_size_256=0.85))
     wanted = {"memory_format": "contiguous", "precision": "bfloat16", "batch_size": 64, "folding": "conv-bn"}
-    assert plan == {**wanted, "compile": False}
+    assert plan == {**wanted, "compile": False, "streams": 1}
     assert estimator.plan == plan
 
 
@@ -82,7 +82,8 @@ def test_later_keys_are_tried_with_the_best_of_those_before():
     tried = []
     fast().tune(cost=price(tried, folding_conv_bn=0.8, precision_bfloat16=0.5))
     assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-3:])
-    assert [plan["batch_size"] for plan in tried[-3:]] == [32, 64, 256]
+    sizes = [plan["batch_size"] for plan in tried if plan["streams"] == 1]
+    assert sizes[-3:] == [32, 64, 256]
 
 
 @pytest.mark.parametrize(("gain", "chosen"), [(LEAST_GAIN / 2, 128), (LEAST_GAIN * 2, 64)])
@@ -296,7 +297,7 @@ class Paced:
         self._late = itertools.chain([first], itertools.repeat(0.0))
 
     def predict(self, x, batch_size):
-        assert batch_size == len(x)
+        assert batch_size * self.plan["streams"] == len(x)
         self.passes.append(len(x))
         self.now += len(x) * self.seconds / 2 + next(self._late)
         return np.zeros((len(x), CLASSES), np.float32)
@@ -314,6 +315,18 @@ def test_the_cost_is_seconds_an_image_without_the_first_pass(images):
     assert cost(DEFAULT, 2.0) == pytest.approx(1 / 1024)
     assert estimator.plan == DEFAULT
     assert set(estimator.passes) == {8, 128}
+
+
+def test_several_streams_are_measured_with_a_batch_for_each():
+    estimator = Paced(seconds=1 / 1024)
+    cost = Stopwatch(estimator, X, clock=lambda: estimator.now)
+    assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(1 / 1024)
+    assert set(estimator.passes) == {16, 256}
+
+
+def test_as_many_streams_as_threads_are_tried(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert fast().tune(cost=price(streams_3=0.5))["streams"] == 3
 
 
 def test_a_slow_model_is_measured_on_fewer_images():

@@ -34,7 +34,7 @@ def judge_logits(estimator: Any, x: np.ndarray, batch_size: int = 256) -> np.nda
         if module is not None:
             stack.enter_context(evaluating(module))
         if answers_as_its_module(estimator):
-            return FastPyTorchClassifier.sharing(estimator).predict(x, batch_size=batch_size)
+            return FastPyTorchClassifier.sharing(estimator).predict_by_module(x, batch_size)
         outputs = estimator.predict(np.array(x, dtype=np.float32, order="C"), batch_size=batch_size)
     outputs = np.asarray(outputs, dtype=np.float32)
     return outputs[:, None] if outputs.ndim == 1 else outputs

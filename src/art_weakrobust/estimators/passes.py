@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 
 from .border import LogitsOnly, float32_tensor, rows_of, stream
 from .labels import LabelsKnown, label_rules
-from .modes import set_mode
+from .modes import evaluating, set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
 from .precision import precision_on
-from .search import SearchNetwork
+from .search import SearchNetwork, example_images
+from .streams import part_size, side_by_side
 
 
 class ForwardPasses(PyTorchClassifier):
@@ -151,6 +153,7 @@ class ForwardPasses(PyTorchClassifier):
     ) -> np.ndarray:
         """Return the float32 outputs (n, K) of ``x``, after postprocessing: those of the model itself, in float32.
 
+        Where the plan has several ``streams`` they come from the copy that searches, in float32 as well: within 1e-5.
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
@@ -160,9 +163,69 @@ class ForwardPasses(PyTorchClassifier):
         """
         self._search.doubt()  # attacks begin or end with a prediction
         set_mode(self._model, training_mode)
+        size = batch_size or self._plan["batch_size"]
+        network = None if training_mode or size < 1 else self._in_streams(len(x))
+        if network is None:
+            return self.predict_by_module(x, size)
+        return self._postprocessed(self._side_by_side(network, x, size, "float32").cpu().numpy())
+
+    def predict_by_module(self, x: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Return the float32 outputs (n, K) of ``x`` by the model itself, whatever the plan, in the mode that it is in.
+
+        :param batch_size: images a forward pass; that of the plan by default.
+        """
         with torch.no_grad():  # inference_mode gains nothing measurable, and spoils what modules keep of a forward pass
             outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
+        return self._postprocessed(outputs)
+
+    def _in_streams(self, n: int) -> nn.Module | None:
+        """Return the copy that ``n`` images are to be asked of, batches side by side; None where that is not so."""
+        if self._plan["streams"] == 1 or self._plan["compile"] or not n or not self._only_standardises:
+            return None  # compiled code brings threads of its own
+        network = self._network()
+        return None if network is self._model else network
+
+    def _side_by_side(self, network: nn.Module, x: np.ndarray | Tensor, batch_size: int, precision: str) -> Tensor:
+        """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in each stream at a time."""
+
+        def answered(part: slice) -> Tensor:
+            with torch.no_grad():
+                return self._answers(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
+
+        streams = self._plan["streams"]
+        size = part_size(len(x), batch_size, streams)
+        parts = [slice(start, start + size) for start in range(0, len(x), size)]
+        with evaluating(network):
+            outputs = side_by_side(answered, parts, streams) if len(parts) > 1 else [answered(parts[0])]
+        self.forwards += len(x)
+        return torch.cat(outputs)
+
+    def _answers(self, network: nn.Module, x: Tensor, precision: str) -> Tensor:
+        """Return the float32 logits (n, K) of preprocessed images on the device; nothing is counted."""
+        with torch.autocast(self._device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext():
+            return rows_of(network(arranged(x, self._plan))[-1])
+
+    def _postprocessed(self, outputs: np.ndarray) -> np.ndarray:
         return outputs if not self.postprocessing_defences else self._apply_postprocessing(preds=outputs, fit=False)
+
+    def _network(self, training_mode: bool = False) -> nn.Module:
+        """Return whom to ask for logits in a search: the private copy of the model where there is one."""
+        module: nn.Module = self._model
+        if training_mode or self.is_rnn:  # cuDNN differentiates an RNN in training mode alone
+            return module
+        return self._search.of(module, self._plan, self._example) or module
+
+    def _example(self) -> Tensor:
+        """Return images for the check of a copy, standardised; defences are left out, some of which draw at random."""
+        images = example_images(self.input_shape, self.clip_values).to(self._device)
+        for operation in self.preprocessing_operations:
+            if isinstance(operation, StandardisationMeanStdPyTorch):
+                images, _ = operation.forward(images, None)
+        return images
+
+    @property
+    def _only_standardises(self) -> bool:
+        return all(isinstance(operation, StandardisationMeanStdPyTorch) for operation in self.preprocessing_operations)
 
     def _predict_framework(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x_preprocessed, y_preprocessed = self._apply_preprocessing(x, y=y, fit=False, no_grad=False)

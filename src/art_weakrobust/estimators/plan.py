@@ -23,7 +23,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "folding": ("none", "conv-bn"),
     "compile": (False, True),
 }
-"""What the keys of a plan may be, ``batch_size`` apart."""
+"""What the keys of a plan may be, those that count something apart."""
+
+_COUNTS = ("batch_size", "streams")
 
 
 def device_for(device_type: str | torch.device) -> torch.device:
@@ -56,8 +58,9 @@ def device_for(device_type: str | torch.device) -> torch.device:
 def plan_for(
     device: torch.device, model: nn.Module, batch_size: int = BATCH_SIZE, precision: str = "float32"
 ) -> dict[str, Any]:
-    """Return the execution plan: ``memory_format``, ``precision``, ``batch_size``, ``folding`` and ``compile``.
+    """Return the execution plan: memory format, precision, batch size, folding, ``compile`` and ``streams``.
 
+    ``streams`` is how many batches ``predict`` has in work at once, each on one thread: above 1 by ``tune()`` alone.
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
     their images channels last. What the plan asks for and a model does not allow is left out without a word.
 
@@ -71,6 +74,7 @@ def plan_for(
         "batch_size": batch_size,
         "folding": "conv-bn" if may_fold(model) else "none",
         "compile": False,
+        "streams": 1,
     }
 
 
@@ -79,11 +83,11 @@ def checked(plan: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises ModelError: where that is not so; it names the key, the value and what is possible.
     """
-    possible = {**CHOICES, "batch_size": "a whole number from 1"}
+    possible = {**CHOICES, **dict.fromkeys(_COUNTS, "a whole number from 1")}
     for key, value in plan.items():
         if key not in possible:
             raise ModelError(f"plan key {key!r} is not known; the keys are {', '.join(possible)}")
-        if key == "batch_size":
+        if key in _COUNTS:
             right = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         else:
             right = any(value is choice or (value == choice and type(value) is str) for choice in CHOICES[key])

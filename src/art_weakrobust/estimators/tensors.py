@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
-from .border import float32_tensor, rows_of
+from .border import float32_tensor
 from .gradients import differentiating, input_gradient, with_reduction
 from .labels import LabelsKnown, is_index, label_tensor, one_hot
 from .modes import evaluating, frozen, set_mode
 from .passes import ForwardPasses
 from .plan import arranged
 from .precision import precision_on
-from .search import example_images
 
 SampleLoss = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, K) and labels as they were given -> the loss of each sample (n,)."""
@@ -57,27 +55,10 @@ class TensorPasses(ForwardPasses):
         finally:
             inside.precision, inside.relied_upon = before
 
-    def _network(self, training_mode: bool = False) -> nn.Module:
-        """Return whom to ask for logits in a search: the private copy of the model where there is one."""
-        module: nn.Module = self._model
-        if training_mode or self.is_rnn:  # cuDNN differentiates an RNN in training mode alone
-            return module
-        return self._search.of(module, self._plan, self._example) or module
-
-    def _example(self) -> Tensor:
-        """Return images for the check of a copy, standardised; defences are left out, some of which draw at random."""
-        images = example_images(self.input_shape, self.clip_values).to(self._device)
-        for operation in self.preprocessing_operations:
-            if isinstance(operation, StandardisationMeanStdPyTorch):
-                images, _ = operation.forward(images, None)
-        return images
-
     def _searched(self, network: nn.Module, x: Tensor, precision: str | None = None) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device, in the precision of the search."""
         self.forwards += len(x)
-        approximate = (precision or self.precision) == "bfloat16"
-        with torch.autocast(self._device.type, torch.bfloat16) if approximate else nullcontext():
-            return rows_of(network(arranged(x, self._plan))[-1])
+        return self._answers(network, x, precision or self.precision)
 
     def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
@@ -88,6 +69,8 @@ class TensorPasses(ForwardPasses):
         :param x: images (n, ...), on any device.
         :param precision: of the arithmetic: ``float32``, or ``bfloat16`` where an approximation will do.
         """
+        if (copy := self._in_streams(len(x))) is not None:
+            return self._side_by_side(copy, x, self._plan["batch_size"], precision)
         with evaluating(network := self._network()), torch.no_grad():
             return self._searched(network, self._preprocessed(float32_tensor(x, self._device)), precision)
 
@@ -160,7 +143,7 @@ class TensorPasses(ForwardPasses):
 
     def _with_labels(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return images and labels after the preprocessing operations, which know one-hot labels alone."""
-        if all(isinstance(operation, StandardisationMeanStdPyTorch) for operation in self.preprocessing_operations):
+        if self._only_standardises:
             return self._preprocessed(x), y
         if is_index(y) and self.nb_classes > 2:
             y = one_hot(label_tensor(y, self._device), self.nb_classes)

@@ -43,7 +43,7 @@ _BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 1  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 2  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -64,9 +64,10 @@ def tune(
     """Find the fastest execution plan for this model on this machine, follow it from now on, and return it.
 
     What is measured is a prediction and an input gradient of the search path. ``predict`` stays in float32 whatever
-    the plan says; precision, folding and compilation are the search path's alone. The plan is kept in the package's
-    cache folder by architecture, device, versions and what was asked, so that a second call measures nothing.
-    Neither weights, training flags, counters nor any generator are changed.
+    the plan says, and with the model itself unless several batches side by side (``streams``) are faster, which asks
+    the folded copy; precision and compilation are the search path's alone. The plan is kept in the package's cache
+    folder by architecture, device, versions and what was asked, so that a second call measures nothing. Neither
+    weights, training flags, counters nor any generator are changed.
 
     :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
     :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
@@ -109,6 +110,8 @@ def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict
         "folding": CHOICES["folding"],
         "batch_size": _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"]),
     }
+    if device == "cpu":
+        choices["streams"] = (torch.get_num_threads(),)
     if asked["compile"]:
         choices["compile"] = CHOICES["compile"]  # last: a program is compiled for one batch size
     return choices
@@ -185,12 +188,16 @@ class Stopwatch:
 
     def _pass(self, size: int) -> float:
         """Return the seconds that a prediction and a gradient of ``size`` images take."""
-        x = np.resize(self._x, (size, *self._x.shape[1:]))
-        estimator, start = self._estimator, self._clock()
+        estimator, batches = self._estimator, self._estimator.plan["streams"]
+        x = np.resize(self._x, (batches * size, *self._x.shape[1:]))
+        start = self._clock()
         labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
-        gradient = estimator.loss_gradient_tensor(torch.from_numpy(x).to(estimator.device), labels)
+        images = torch.from_numpy(x)
+        for part in (slice(begin, begin + size) for begin in range(0, len(x), size)):
+            gradient = estimator.loss_gradient_tensor(images[part].to(estimator.device), labels[part])
         gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
-        return self._clock() - start
+        seconds: float = (self._clock() - start) / batches
+        return seconds
 
 
 @contextmanager

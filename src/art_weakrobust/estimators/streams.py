@@ -1,0 +1,45 @@
+"""Batches side by side on a CPU, each computed by one thread: a small network does not keep several busy with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+from threadpoolctl import ThreadpoolController
+
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
+
+LEAST_PART = 8
+"""Images for which a thread of their own is worth its while."""
+
+
+def part_size(n: int, batch_size: int, streams: int) -> int:
+    """Return how many of ``n`` images one stream takes at a time: ``batch_size`` at most, and work for all streams."""
+    return min(batch_size, max(LEAST_PART, -(-n // streams)))
+
+
+def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part], streams: int) -> list[_Result]:
+    """Return what ``work`` returns for each part, in their order, ``streams`` of them in work at once.
+
+    Switches that PyTorch keeps for each thread, such as ``no_grad`` and autocast, are at their defaults inside.
+
+    :param work: of one part; called in several threads at once.
+    :raises Exception: what ``work`` raised first; parts that were not begun are left.
+    """
+    with ThreadPoolExecutor(streams, initializer=_compute_alone) as pool:
+        return list(pool.map(work, parts))
+
+
+def _compute_alone() -> None:
+    """Let the thread that calls this compute by itself, and leave all others as they are."""
+    torch.get_num_threads()  # sets the thread up, which would undo what follows
+    _openmp().limit(limits=1)  # OpenMP's number of threads is each thread's own
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
