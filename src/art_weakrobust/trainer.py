@@ -185,7 +185,7 @@ class WeakRobustTrainer(Trainer):
         wanted = every if ids is None else checks.sample_ids(ids, int(every.max(initial=-1)) + 1, "x")
         allowed = np.setdiff1d(wanted, unseen)
         ordinary = allowed if weak_set is None else np.setdiff1d(allowed, weak_set.tune)
-        part = guard_of(guard, data, ordinary, self.seed, unseen)
+        part = replace(guard_of(guard, data, ordinary, self.seed, unseen), batch_size=lengths[1])
         trained = np.setdiff1d(allowed, part.ids) if part.split == "train" else allowed
         linf = [kind.threat for kind in self.attacks if kind.threat.norm == inf]
         return Job(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,21 @@ def test_judging_tells_how_many_samples_it_saw_and_their_intervals():
     assert (found["clean"], found["n"], found["n_robust"]) == (right / 60, 60, 7)
     assert (found["clean_low"], found["clean_high"]) == wilson(right, 60)
     assert found["robust"] <= 1
+
+
+def test_no_more_images_are_in_a_pass_than_a_batch_holds():
+    sizes = []
+
+    def counted(_module, inputs):
+        sizes.append(len(inputs[0]))
+
+    model = linear(num_classes=2, weight=WEIGHT)
+    model.register_forward_pre_hook(counted)
+    guard = replace(guard_of((X.numpy(), Y.numpy()), DATA, np.arange(60), 0), batch_size=16)
+
+    judge(model, FORWARD, guard, ThreatModel(2, 0.1))
+
+    assert max(sizes) == 16
 
 
 def test_without_a_guard_part_a_stratified_twentieth_of_the_training_set_serves_with_a_warning():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..datasets.arrays import as_dataset
 from ..errors import UsageError
 from ..estimators.judge import exact_float32
+from ..estimators.plan import BATCH_SIZE
 from ..kernels.gradients import random_start, step
 from ..kernels.keyed import derive
 from ..perturbations.types import AttackType, CorruptionType
@@ -31,7 +32,6 @@ CLEAN, ROBUST, QUICK = 2000, 400, 256
 """How many guard samples clean accuracy, PGD-20 and the quick validation of the types look at, at most."""
 
 _SHARE = 20  # without a guard part, every twentieth training sample
-_CHUNK = 200
 _STEPS = 20
 
 
@@ -43,17 +43,19 @@ class Guard:
     :param ids: int64 ids in ``data``.
     :param split: ``given``, or ``train`` where they were taken from the training set.
     :param seed: of the order in which they are looked at.
+    :param batch_size: images a pass, attacked ones among them: what memory is needed for.
     """
 
     data: Dataset
     ids: np.ndarray
     split: str
     seed: int = 0
+    batch_size: int = BATCH_SIZE
 
     def take(self, count: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield ids, pixels and labels of the first ``count`` samples of a seeded order, a chunk at a time."""
+        """Yield ids, pixels and labels of the first ``count`` samples of a seeded order, a batch at a time."""
         order = np.random.default_rng(derive(self.seed, "guard order")).permutation(self.ids)[:count]
-        for samples in self.data.chunks(_CHUNK, order):
+        for samples in self.data.chunks(self.batch_size, order):
             yield tuple(torch.from_numpy(part).to(device) for part in (samples.ids, samples.x, samples.y))  # type: ignore[misc]
 
 
