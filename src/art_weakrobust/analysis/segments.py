@@ -6,9 +6,9 @@ the samples grows the tree, and the other half, which it has not seen, says how 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from ..statistics import CONFIDENCE, fisher, holm, wilson
 DEPTH = 3
 LEAST = 30
 """Least samples of a leaf, in the half that grows the tree; a fiftieth of them where that is more."""
+
+SURE = 1e-3
+"""Largest p of a split that stays: the tree looked at many before it took this one."""
 
 Row = dict[str, Any]
 
@@ -53,7 +56,7 @@ def weak_segments(
         return []
     tree = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=least, random_state=0)
     tree.fit(grown.columns, grown.weak)
-    return _judged(list(_leaves(tree.tree_)), told)
+    return _judged(_leaves(tree.tree_), told)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class _Condition:
     def holds(self, columns: np.ndarray) -> np.ndarray:
         values = columns[:, self.column]
         return np.asarray(values > self.threshold if self.above else values <= self.threshold)
+
+
+_Path: TypeAlias = tuple[_Condition, ...]
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,27 @@ def _one_hot(classes: np.ndarray, what: str, names: Sequence[str]) -> dict[str, 
     return {f"{what} {names[own] if own < len(names) else own}": (classes == own).astype(np.float64) for own in known}
 
 
-def _leaves(tree: Any, node: int = 0, path: tuple[_Condition, ...] = ()) -> Iterator[tuple[_Condition, ...]]:
-    """Yield the conditions that lead to each leaf."""
-    if tree.children_left[node] == tree.children_right[node]:
-        yield path
-        return
+def _leaves(tree: Any, node: int = 0, path: _Path = ()) -> list[_Path]:
+    """Return the conditions that lead to each leaf, of splits that the growing half itself is sure of."""
+    left, right = int(tree.children_left[node]), int(tree.children_right[node])
+    if left == right:
+        return [path]
     threshold = float(f"{tree.threshold[node]:.3g}")
-    for child, above in ((tree.children_left[node], False), (tree.children_right[node], True)):
-        yield from _leaves(tree, child, (*path, _Condition(int(tree.feature[node]), threshold, above)))
+    below, above = (
+        _leaves(tree, child, (*path, _Condition(int(tree.feature[node]), threshold, up)))
+        for child, up in ((left, False), (right, True))
+    )
+    chance = len(below) == len(above) == 1 and fisher(*_counts(tree, left), *_counts(tree, right)) >= SURE
+    return [path] if chance else [*below, *above]
 
 
-def _judged(leaves: Sequence[tuple[_Condition, ...]], told: _Described) -> list[Row]:
+def _counts(tree: Any, node: int) -> tuple[int, int]:
+    """Return how many samples of a node are weak, and how many it has."""
+    share, n = tree.value[node, 0], int(tree.n_node_samples[node])
+    return round(float(share[1] / share.sum() * n)), n
+
+
+def _judged(leaves: Sequence[_Path], told: _Described) -> list[Row]:
     overall, n, weak = float(told.weak.mean()), len(told.ids), int(told.weak.sum())
     members = [np.logical_and.reduce([np.full(n, True), *(one.holds(told.columns) for one in path)]) for path in leaves]
     counts = [(int(told.weak[inside].sum()), int(inside.sum())) for inside in members]

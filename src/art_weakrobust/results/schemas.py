@@ -75,8 +75,8 @@ TRIAGE = pa.schema(
 
 The evidence: ``doubt``, how much of the support for the label and for the class ``suggested`` instead goes to the
 latter; ``agreement``, share of the nearest samples in feature space with the same label, and ``neighbor_distance``,
-mean cosine distance to them; ``shift_confidence`` and ``confidence``, the label's probability, of the image moved and as it
-is; ``masked``, whether following the gradient proves nothing, null where the sample is wrong or has no gradient.
+mean cosine distance to them; ``shift_confidence`` and ``confidence``, the label's probability, of the image moved and
+as it is; ``masked``, whether following the gradient proves nothing, null where the sample is wrong or has no gradient.
 Then properties of the image."""
 
 TYPES = pa.schema(
