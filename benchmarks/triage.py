@@ -49,8 +49,10 @@ def fit(module: nn.Module, x: torch.Tensor, y: torch.Tensor, wrong: np.ndarray, 
     optimizer = torch.optim.SGD(module.parameters(), lr=0.02, momentum=0.9, nesterov=True)
     draws, started = torch.Generator().manual_seed(seed), time.perf_counter()
     module.to(memory_format=torch.channels_last)
-    for epoch in range(1, 100):
+    epochs, right = 0, np.zeros(len(y), bool)
+    while right.mean() < 0.999 and time.perf_counter() - started < limit:
         module.train()
+        epochs += 1
         for rows in torch.randperm(len(x), generator=draws).split(128):
             optimizer.zero_grad()
             images = x[rows].contiguous(memory_format=torch.channels_last)
@@ -59,10 +61,8 @@ def fit(module: nn.Module, x: torch.Tensor, y: torch.Tensor, wrong: np.ndarray, 
         module.eval()
         with torch.no_grad():
             right = torch.cat([module(part).argmax(1) for part in x.split(500)]).eq(y).numpy()
-        if right.mean() >= 0.999 or time.perf_counter() - started > limit:
-            break
     print(
-        f"fine-tuned {epoch} epochs, {time.perf_counter() - started:.0f} s: fits {right.mean():.2%} of all labels, ",
+        f"fine-tuned {epochs} epochs, {time.perf_counter() - started:.0f} s: fits {right.mean():.2%} of all labels, ",
         end="",
     )
     print(f"{right[wrong].mean():.1%} of the planted ones", flush=True)
