@@ -115,6 +115,6 @@ def test_options_that_do_not_go_together_are_refused(given, word):
 
 
 def test_a_kind_that_there_is_not_is_told_before_anything_is_scored(tmp_path):
-    with pytest.raises(UsageError, match="--kinds has 'fragil'.*fragile"):
+    with pytest.raises(UsageError, match=r"--kinds has 'fragil'.*fragile"):
         execute(tmp_path / "run", CHOOSING, {"triage": True, "kinds": "fragil"}, resume=False, third_party=False)
     assert not (tmp_path / "run").exists()
