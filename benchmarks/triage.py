@@ -121,8 +121,10 @@ def main() -> None:
     print(f"planted labels in the weak set: {share_of(plain, wrong)}; with triage, without mislabelled: ", end="")
     print(share_of(chosen, wrong), flush=True)
 
+    if options.unmasked == 0:
+        return
     few = ArrayDataset(samples.x[: options.unmasked], samples.y[: options.unmasked])
-    for name in CHECKPOINTS if options.unmasked else ():
+    for name in CHECKPOINTS:
         estimator = classifier(resnet20(name))
         masked = triage(estimator, few, scored(estimator, few, 1), SerialMap()).table.column("masked").drop_null()
         alarms = int(np.sum(masked.to_numpy(zero_copy_only=False)))
