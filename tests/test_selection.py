@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from art_weakrobust.errors import UsageError
-from art_weakrobust.results import SCORES, WEAK_SET, Scores, column, conform
+from art_weakrobust.results import SCORES, TRIAGE, WEAK_SET, Scores, Triage, column, conform
 from art_weakrobust.selection import select
 
 
@@ -252,3 +252,54 @@ def test_a_wrong_value_is_named(options, message):
 def test_an_id_scored_twice_is_refused():
     with pytest.raises(UsageError, match="a sample id twice"):
         select(scores([0.5, 0.2], index=[1, 1]))
+
+
+def triage_of(given_scores, kinds, weights=None):
+    index = given_scores["index"]
+    weight = np.ones(len(index), np.float32) if weights is None else weights
+    columns = {"index": index, "kind": pa.array(kinds, pa.string()), "weight": weight}
+    return Triage(conform(pa.table(columns), TRIAGE))
+
+
+def test_kind_and_weight_come_from_the_triage_whatever_its_order():
+    given_scores = scores([0.9, 0.5, 0.0, 0.0])
+    found = triage_of(given_scores, ["mislabelled", "fragile", "steady", None], np.float32([0.05, 1, 1, 1]))
+    mixed = Triage(found.table.take([3, 1, 0, 2]))
+    chosen = select(given_scores, top_k=2, triage=mixed)
+    rows = {row["index"]: (row["kind"], round(row["weight"], 3)) for row in chosen.table.to_pylist()}
+    assert (rows[0], rows[1]) == (("mislabelled", 0.05), ("fragile", 1.0))
+
+
+def test_only_the_kinds_that_are_named_enter_and_the_next_in_rank_take_their_places():
+    given_scores = scores([0.9, 0.8, 0.7, 0.6])
+    found = triage_of(given_scores, ["mislabelled", "fragile", None, "ambiguous"])
+    assert weak(select(given_scores, top_k=2, triage=found, kinds=["fragile", "ambiguous"])) == [1, 3]
+
+
+def test_a_control_group_beside_chosen_kinds_holds_no_suspected_label():
+    given_scores = scores([0.9] * 10 + [0.0] * 30)
+    found = triage_of(given_scores, ["fragile"] * 10 + ["mislabelled", "steady"] * 15)
+    chosen = select(given_scores, top_k=10, triage=found, kinds=["fragile"])
+    assert len(chosen.control) == 5
+    assert (chosen.control % 2 == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"kinds": ["fragile"], "triage": None}, "needs a triage"),
+        ({"kinds": "fragile"}, "sequence"),
+        ({"kinds": ["fragil"]}, "fragile"),
+        ({"kinds": []}, "empty"),
+    ],
+)
+def test_kinds_that_cannot_be_chosen_are_refused(options, word):
+    given_scores = scores([0.9, 0.8])
+    with pytest.raises(UsageError, match=word):
+        select(given_scores, top_k=1, **{"triage": triage_of(given_scores, ["fragile", "steady"]), **options})
+
+
+def test_a_triage_of_other_samples_is_refused():
+    other = triage_of(scores([0.9, 0.8], index=[5, 6]), ["fragile", "steady"])
+    with pytest.raises(UsageError, match="other samples"):
+        select(scores([0.9, 0.8]), top_k=1, triage=other)

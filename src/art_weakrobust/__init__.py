@@ -22,6 +22,8 @@ _PUBLIC = {
     "ThreatModel": "threat",
     "early_stopping": "perturbations.attacks.stopping",
     "diagnose": "doctor.examine",
+    "triage": "analysis.triage",
+    "weak_segments": "analysis.segments",
 }
 
 __all__ = [
@@ -38,9 +40,13 @@ __all__ = [
     "diagnose",
     "early_stopping",
     "hookimpl",
+    "triage",
+    "weak_segments",
 ]
 
 if TYPE_CHECKING:
+    from .analysis.segments import weak_segments
+    from .analysis.triage import triage
     from .doctor.examine import diagnose
     from .estimators.pytorch import FastPyTorchClassifier
     from .perturbations.attacks.stopping import early_stopping

@@ -6,13 +6,14 @@ Source: Nuhu et al., arXiv 2509.19197, section III (the ranking); halves and con
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from .errors import UsageError
-from .results import WEAK_SET, Scores, Table, WeakSet, column, conform
+from .errors import UsageError, nearest
+from .results import KINDS, WEAK_SET, Scores, Table, Triage, WeakSet, column, conform
 
 _DEFAULT_FRACTION = 0.1
 
@@ -25,6 +26,8 @@ def select(
     threshold: float | None = None,
     per_class: int | float | None = None,
     fill: bool = False,
+    triage: Triage | None = None,
+    kinds: Collection[str] | None = None,
     seed: int = 0,
 ) -> WeakSet:
     """Return the weak robust samples, split in halves, and a control group.
@@ -46,14 +49,18 @@ def select(
         clean-correct samples (a float in (0, 1]); places that a class gives up go to the next in rank.
     :param fill: where errors are too few, take samples without one as well, the least margin first, with
         ``reason="margin"``.
+    :param triage: of the same samples: every row gets its ``kind`` and ``weight``.
+    :param kinds: only samples of these kinds enter, some of :data:`~art_weakrobust.results.KINDS`; it needs ``triage``.
+        Where ``mislabelled`` is none of them, no such sample is in the control group either.
     :param seed: of the draws, not negative.
     :return: rows of :data:`~art_weakrobust.results.WEAK_SET`, the weakest first, the control group last, by id. Fewer
         than asked for where there are not enough, none at all included.
     :raises UsageError: for a value outside its range, or two of ``fraction``, ``top_k`` and ``threshold`` at once.
     """
     _check(fraction, top_k, threshold, per_class, seed)
-    pool = _Pool.of(scores)
-    ranked = pool.ranked(fill)
+    _check_kinds(triage, kinds)
+    pool = _Pool.of(scores, triage)
+    ranked = pool.ranked(fill, kinds)
     if threshold is not None:
         ranked = ranked[pool.score[ranked] >= threshold]
     if per_class is not None:
@@ -63,9 +70,27 @@ def select(
         ranked = ranked[: top_k if top_k is not None else _nearest((fraction or 0.0) * int(pool.correct.sum()))]
     generator = np.random.default_rng(seed)
     held_out = _half(pool, ranked, generator)
-    rest = np.setdiff1d(np.flatnonzero(pool.correct), ranked)
+    doubtful = (pool.kind == "mislabelled") & (kinds is not None and "mislabelled" not in kinds)
+    rest = np.setdiff1d(np.flatnonzero(pool.correct & ~doubtful), ranked)
     control = np.sort(generator.permutation(rest)[: int(held_out.sum())])
     return WeakSet(_table(pool, ranked, held_out, control))
+
+
+def kinds_named(names: str | Iterable[str] | None, where: str = "kinds") -> tuple[str, ...] | None:
+    """Return kinds as they were written, ``"fragile,ambiguous"`` or a sequence; None stays None.
+
+    :param where: what messages call them.
+    :raises UsageError: for a name that is no kind, or none at all.
+    """
+    if names is None:
+        return None
+    given = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    for name in given:
+        if name not in KINDS:
+            raise UsageError(f"{where} has {name!r}, expected some of {', '.join(KINDS)}{nearest(name, KINDS)}")
+    if not given:
+        raise UsageError(f"{where} is empty; name some of {', '.join(KINDS)}, or leave it out for all")
+    return tuple(given)
 
 
 @dataclass(frozen=True)
@@ -79,9 +104,11 @@ class _Pool:
     found: np.ndarray
     eligible: np.ndarray
     correct: np.ndarray
+    kind: np.ndarray
+    weight: np.ndarray
 
     @classmethod
-    def of(cls, scores: Scores) -> _Pool:
+    def of(cls, scores: Scores, triage: Triage | None) -> _Pool:
         table = scores.table
         index = np.asarray(table.column("index").cast(pa.int64()).to_numpy())
         order = np.argsort(index, kind="stable")
@@ -102,13 +129,37 @@ class _Pool:
             "eligible": eligible,
             "correct": correct == 1 if np.isfinite(correct).any() else eligible,
         }
-        return cls(**{name: value[order] for name, value in values.items()})
+        kind, weight = _triaged(triage, index[order])
+        return cls(**{name: value[order] for name, value in values.items()}, kind=kind, weight=weight)
 
-    def ranked(self, fill: bool) -> np.ndarray:
+    def ranked(self, fill: bool, kinds: Collection[str] | None) -> np.ndarray:
         """Return positions, the weakest first; those without an error last, if at all."""
         score = np.where(self.found, self.score, -np.inf)
         order = np.lexsort((self.index, self.closeness, -score))
-        return np.asarray(order[self.eligible[order] & (self.found[order] | fill)])
+        enters = self.eligible & (self.found | fill)
+        if kinds is not None:
+            enters &= np.isin(self.kind, list(kinds))
+        return np.asarray(order[enters[order]])
+
+
+def _triaged(triage: Triage | None, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return kind ("" where unknown) and weight of samples, given by their sorted ids; weight 1 without a triage."""
+    if triage is None:
+        return np.full(index.size, "", object), np.ones(index.size, np.float32)
+    order = np.argsort(triage["index"], kind="stable")
+    if not np.array_equal(triage["index"][order], index):
+        raise UsageError("triage is of other samples than scores; make it of these scores")
+    return _texts(triage.table, "kind")[order], triage["weight"][order].astype(np.float32)
+
+
+def _check_kinds(triage: Triage | None, kinds: Collection[str] | None) -> None:
+    if kinds is None:
+        return
+    if triage is None:
+        raise UsageError(f"kinds={tuple(kinds)!r} needs a triage, which says of what kind each sample is")
+    if isinstance(kinds, str):
+        raise UsageError(f"kinds={kinds!r} has to be a sequence, as in ('fragile', 'ambiguous')")
+    kinds_named(kinds)
 
 
 def _check(
@@ -184,7 +235,8 @@ def _table(pool: _Pool, ranked: np.ndarray, held_out: np.ndarray, control: np.nd
     values = {
         "index": pa.array(pool.index[rows]),
         "reason": pa.array(reasons + ["control"] * control.size, pa.string()),
-        "weight": pa.array(np.ones(rows.size, np.float32)),
+        "kind": pa.array(pool.kind[rows], pa.string(), mask=pool.kind[rows] == ""),
+        "weight": pa.array(pool.weight[rows]),
         "role": pa.array(roles + ["control"] * control.size, pa.string()),
     }
     return conform(pa.table(values), WEAK_SET)

@@ -88,6 +88,18 @@ def mcnemar(gained: int, lost: int) -> float:
     return 1.0 if changed == 0 else float(stats.binomtest(int(gained), changed, 0.5).pvalue)
 
 
+def fisher(k1: int, n1: int, k2: int, n2: int) -> float:
+    """Return the two-sided p of Fisher's exact test: are the shares ``k1/n1`` and ``k2/n2`` of two groups alike?
+
+    An empty group gives NaN.
+
+    Source: R. A. Fisher, J. R. Stat. Soc. 85 (1922) 87-94.
+    """
+    if n1 == 0 or n2 == 0:
+        return float("nan")
+    return float(stats.fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
+
+
 def sign_test(differences: ArrayLike) -> float:
     """Return the two-sided p of the exact sign test: is a difference above 0 as likely as one below?
 

@@ -23,12 +23,13 @@ from . import (
     sample,
     score,
     select,
+    triage,
     validate,
 )
 from .console import fail
 from .request import command
 
-_ALL = ("model", "data", "score", "select", "budget", "validate", "finetune", "report")
+_ALL = ("model", "data", "score", "triage", "select", "budget", "validate", "finetune", "report")
 
 
 def build() -> typer.Typer:
@@ -47,6 +48,7 @@ def build() -> typer.Typer:
     command(app, "benchmark", benchmark.benchmark, _ALL[:-2], out="zoo", own=benchmark.OWN)
     command(app, "doctor", doctor.doctor, ("model", "data", "budget", "validate"))
     command(app, "score", score.score, ("model", "data", "score", "budget"))
+    command(app, "triage", triage.triage, ("model", "data", "budget", "triage"))
     command(app, "select", select.select, ("select",))
     command(app, "validate", validate.validate, ("model", "data", "budget", "validate"))
     command(app, "finetune", finetune.finetune, ("model", "data", "budget", "validate", "finetune"))

@@ -14,4 +14,4 @@ _DEMO = {"radius": 0.3, "eps": 0.15, "eps_l2": 0.75, "nb_epochs": 5, "batch_size
 def demo(request: Request) -> None:
     """Run the whole street on scikit-learn's digits and a small network, with a radius and eps of its own."""
     request = replace(request, given={**_DEMO, **request.given})
-    drive(request, "score", "select", "before", "finetune", "after", "report", resume=False)
+    drive(request, "score", "triage", "select", "before", "finetune", "after", "report", resume=False)

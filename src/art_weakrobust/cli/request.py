@@ -20,6 +20,7 @@ _PANELS = {
     "data": "Data",
     "score": "Scoring",
     "budget": "Budgets",
+    "triage": "Triage",
     "select": "Selection",
     "validate": "Validation",
     "finetune": "Fine-tuning",

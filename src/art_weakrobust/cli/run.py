@@ -8,4 +8,4 @@ from .street import drive
 
 def run(request: Request) -> None:
     """Score, select, validate, fine-tune, validate again, report; a killed run goes on where it stopped."""
-    drive(request, "score", "select", "before", "finetune", "after", "report", resume=False)
+    drive(request, "score", "triage", "select", "before", "finetune", "after", "report", resume=False)

@@ -13,6 +13,7 @@ from .resolve import TYPES
 
 GROUPS = {
     "score": ("model", "data", "score"),
+    "triage": ("model", "data", "triage"),
     "select": ("select",),
     "before": ("model", "data", "budget", "validate"),
     "finetune": ("model", "data", "budget", "validate", "finetune"),
@@ -43,6 +44,10 @@ def held_to(context: Context, stage: str) -> dict[str, Any]:
         options["severities"] = list(chosen.severity_numbers())
     if stage == "score":  # a scorer may take more than the neighborhood, an attack's budget say
         options |= context.taken("scorer", chosen.scorer)
+    if stage == "triage":  # the length of the steps that look for masked gradients
+        options["eps"] = chosen.eps
+    if stage == "select":
+        options["triage"] = chosen.triage
     if stage in ("select", "report"):
         return options
     test = {"test_fingerprint": context.test_fingerprint} if "validate" in GROUPS[stage] else {}
@@ -52,7 +57,9 @@ def held_to(context: Context, stage: str) -> dict[str, Any]:
 def told_by(context: Context, stage: str) -> dict[str, Any]:
     """Return the options that a stage adds to those of the run: not what others before it may have widened since."""
     own = GROUPS[stage][-1]
-    return context.options.of(own) if stage == "select" else context.options.of("model", "data", "budget", own)
+    return (
+        context.options.of("triage", own) if stage == "select" else context.options.of("model", "data", "budget", own)
+    )
 
 
 def refuse_other_work(run: Run, context: Context) -> None:

@@ -81,6 +81,9 @@ class Options:
     )
     quantise: bool = _option(False, "Round neighbors to 8 bits, as REVa's reference code does.", "score")
     include_misclassified: bool = _option(False, "Score samples that are wrong when clean as well.", "score")
+    triage: bool = _option(False, "Say why each sample is weak: fragile, mislabelled, ambiguous, atypical.", "triage")
+    label_check: str = _option("built-in", "Who says that a label is wrong: built-in, or cleanlab (extra).", "triage")
+    kinds: str | None = _option(None, "Kinds that may enter the weak set, as in fragile,ambiguous.", "select")
     fraction: float = _option(0.1, "Share of the clean-correct samples that becomes the weak set.", "select")
     top_k: int | None = _option(None, "Size of the weak set, in place of --fraction.", "select")
     threshold: float | None = _option(None, "Least score of a weak sample, in place of --fraction.", "select")
@@ -124,6 +127,10 @@ class Options:
             raise UsageError(f"--top-k {self.top_k} and --threshold {self.threshold:g} exclude one another; give one")
         if not 0 < self.fraction <= 1:
             raise UsageError(f"--fraction {self.fraction:g} has to be above 0 and at most 1")
+        if self.label_check not in ("built-in", "cleanlab"):
+            raise UsageError(f"--label-check {self.label_check!r} has to be built-in or cleanlab")
+        if self.kinds is not None and not self.triage:
+            raise UsageError(f"--kinds {self.kinds!r} needs --triage, which says of what kind each sample is")
         if not 0 < self.weak_weight < inf:
             raise UsageError(f"--weak-weight {self.weak_weight:g} has to be a finite number above zero")
         if self.clean_budget is not None and not self.clean_budget >= 0:

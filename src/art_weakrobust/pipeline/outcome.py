@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..report.summary import summarise
 from ..report.text import summary_text
-from ..results import Records, column
+from ..results import KINDS, Records, column
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Outcome:
     def text(self) -> str:
         """Return what a person wants to know after the command."""
         lines = []
-        if self.records.scores is not None and {"score", "select"} & set(self.stages):
+        if self.records.scores is not None and {"score", "triage", "select"} & set(self.stages):
             lines.append(self._scored())
         if {"before", "after", "report"} & set(self.stages) and self.records.before is not None:
             lines.append(summary_text(self.summary()))
@@ -56,11 +58,15 @@ class Outcome:
         correct = int((column(table, "correct") == True).sum())  # noqa: E712 - null where unknown
         found = int((column(table, "found") == True).sum())  # noqa: E712
         text = f"{table.num_rows} samples scored, {correct} right when clean, {found} with an error nearby"
+        if self.records.triage is not None:
+            text += f"\nkinds: {_listed(self.records.triage['kind'])}"
         if self.records.weak_set is None:
             return text
         weak = self.records.weak_set
         halves = f"{len(weak.tune)} to tune on, {len(weak.held_out)} held out, {len(weak.control)} control"
-        return f"{text}\n{len(weak)} weak samples: {halves}"
+        text += f"\n{len(weak)} weak samples: {halves}"
+        chosen = column(weak.table, "kind")[column(weak.table, "role") != "control"]
+        return text if self.records.triage is None else f"{text}\nof them {_listed(chosen)}"
 
     def _tuned(self) -> str:
         tuning = self.records.finetuning
@@ -71,3 +77,7 @@ class Outcome:
             clean, robust = 100 * point["clean"], 100 * point["robust"]
             lines.append(f"  {point['alpha']:.2f}: guard part clean {clean:.1f} %, PGD-20 {robust:.1f} %{mark}")
         return "\n".join(lines)
+
+
+def _listed(kinds: np.ndarray) -> str:
+    return ", ".join(f"{count} {kind}" for kind in KINDS if (count := int((kinds == kind).sum()))) or "none of a kind"

@@ -34,6 +34,7 @@ from .provenance import versions
 from .resolve import recorded_plan, resolved
 from .shown import gallery
 from .street import choose, craft_of, score, sets_of, why_empty
+from .triage import check_answers, check_triage, kinds_in, triaged, write_segments
 
 TURNING = "being turned"
 """The clean budget that the manifest holds while the dial moves: the weights may be of either point."""
@@ -53,7 +54,7 @@ def execute(
     """Run some stages of the street.
 
     :param out: the run directory.
-    :param stages: of ``score, select, before, finetune, after, report``, in the order of the street.
+    :param stages: of ``score, triage, select, before, finetune, after, report``, in the order of the street.
     :param given: options that the user wrote; the others are defaults, or those of the run directory.
     :param resume: whether the run directory has to exist and fills in options.
     :param force: redo the first stage whose options differ, or the first stage at all, and what follows it.
@@ -65,10 +66,12 @@ def execute(
     stage = stages[0] if len(stages) == 1 else None
     adds = "before" in stages and not force
     options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage, adds=adds)
+    check_triage(options)
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
     if on_the_model:
         context.check_needs(context.base, stages)  # loads data and model, before anything is written
+        check_answers(context, stages)
         context.check_built(stages)
     diagnosis = before_scoring(out, context, stages, force=force)
     with Run.open(out, create=not resume) as run:
@@ -121,13 +124,26 @@ class Street:
         self.run.write_table("scores", scores.table)
         self.run.finish("score", **scores.facts, samples=len(scores), **meter.facts())
 
+    def triage(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
+        """Say of what kind every scored sample is, where that is asked for."""
+        if not self.options.triage:
+            return
+        scores = self._scores()
+        if self._begin("triage"):
+            return
+        meter = Meter(self.context.base)
+        found = triaged(self.context, scores, self._map("evidence"))
+        self.run.write_table("triage", found.table)
+        self.run.finish("triage", **found.counts(), samples=len(found), **meter.facts())
+
     def select(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
         """Choose the weak set."""
-        scores = self._scores()
+        scores, found = self._scores(), kinds_in(self.run, self.options)
         if self._begin("select"):
             return
-        weak_set = choose(scores, self.options.of("select"), self.options.seed)
+        weak_set = choose(scores, self.options.of("select"), self.options.seed, found)
         self.run.write_table("weak_set", weak_set.table)
+        write_segments(self.run, scores, weak_set, found, self.options.seed)
         self.run.finish("select", samples=len(weak_set))
 
     def before(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike

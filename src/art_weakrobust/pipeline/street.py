@@ -11,8 +11,8 @@ from ..analysis.complete import complete
 from ..datasets.base import ids_of
 from ..datasets.subset import Subset
 from ..protocols import Dataset, Estimator, Map, Scorer
-from ..results import Scores, WeakSet, column
-from ..selection import select
+from ..results import Scores, Triage, WeakSet, column
+from ..selection import kinds_named, select
 
 Sets = dict[str, tuple[Dataset, np.ndarray]]
 
@@ -25,13 +25,13 @@ def score(scorer: Scorer, estimator: Estimator, data: Dataset, over: Map, *, nam
     return complete(scorer(estimator, data, over), estimator, data, over, scorer=name)
 
 
-def choose(scores: Scores, options: Mapping[str, Any], seed: int) -> WeakSet:
+def choose(scores: Scores, options: Mapping[str, Any], seed: int, triage: Triage | None = None) -> WeakSet:
     """Return the weak set, its halves and the control group.
 
-    :param options: ``fraction``, ``top_k``, ``threshold``, ``per_class``, ``fill``; the default fraction gives way to
-        ``top_k`` or ``threshold``.
+    :param options: ``fraction``, ``top_k``, ``threshold``, ``per_class``, ``fill``, ``kinds``; the default fraction
+        gives way to ``top_k`` or ``threshold``.
     """
-    chosen = dict(options)
+    chosen = dict(options) | {"kinds": kinds_named(options.get("kinds")), "triage": triage}
     if chosen.get("top_k") is not None or chosen.get("threshold") is not None:
         chosen["fraction"] = None
     return select(scores, **chosen, seed=seed)

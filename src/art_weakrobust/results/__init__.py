@@ -8,14 +8,17 @@ from .records import (
     Records,
     Samples,
     Scores,
+    Triage,
     Validation,
     WeakSet,
 )
-from .schemas import SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
+from .schemas import KINDS, SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
 
 __all__ = [
+    "KINDS",
     "SAMPLES",
     "SCORES",
+    "TRIAGE",
     "TYPES",
     "VALIDATION",
     "WEAK_SET",
@@ -25,6 +28,7 @@ __all__ = [
     "Samples",
     "Scores",
     "Table",
+    "Triage",
     "Validation",
     "WeakSet",
     "column",

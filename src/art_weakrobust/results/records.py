@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from .schemas import Table, column
+from .schemas import KINDS, Table, column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +102,29 @@ class WeakSet:
         return {
             int(i): float(w) for i, w, r in zip(column(self.table, "index"), weight, role, strict=True) if r == "tune"
         }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+
+@dataclass(frozen=True)
+class Triage:
+    """Why every scored sample is weak, or is not: a table of schema :data:`TRIAGE`, in the order of the ids."""
+
+    table: Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return column(self.table, name)
+
+    def counts(self) -> dict[str, int]:
+        """Return kind -> how many samples are of it; those of unknown kind are left out."""
+        kind = self["kind"]
+        return {name: int((kind == name).sum()) for name in KINDS}
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame."""
@@ -213,6 +236,7 @@ class Records:
     """Everything that flowed, as a reporter gets it; what did not happen is None or empty.
 
     :param scores: every training sample's score.
+    :param triage: the kind of every sample, where it was asked for.
     :param weak_set: the weak set, its halves and the control group.
     :param before: validation of the base model; its ``tune`` rows guide training and are shown nowhere.
     :param after: validation of the fine-tuned model, same samples and perturbations.
@@ -223,14 +247,16 @@ class Records:
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
     :param findings: the doctor's: mappings with ``severity``, ``code``, ``seen``, ``do``.
     :param notes: what else ``findings.json`` holds. The doctor writes ``passed`` (checks that found nothing),
-        ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). The report also draws these, which no
-        stage of this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was
-        suggested), ``segments`` (rows where, n, weak, share, lower, upper), ``security_curve`` (rows phase, norm, eps,
+        ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). Selection writes ``segments`` (rows
+        where, n, weak, share, lower, upper) where there was a triage. The report also draws these, which no stage of
+        this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was suggested),
+        ``security_curve`` (rows phase, norm, eps,
         accuracy, lower, upper, n), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
         audit of n samples).
     """
 
     scores: Scores | None = None
+    triage: Triage | None = None
     weak_set: WeakSet | None = None
     before: Validation | None = None
     after: Validation | None = None

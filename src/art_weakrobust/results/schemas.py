@@ -48,6 +48,37 @@ WEAK_SET = pa.schema(
 )
 """One row a chosen sample. ``role``: tune | held_out | control; ``reason``: score | margin | control."""
 
+KINDS = ("fragile", "mislabelled", "ambiguous", "atypical", "steady")
+"""Why a sample is weak; ``steady`` is one without an error nearby and without a doubt."""
+
+TRIAGE = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("kind", _TEXT),
+        ("weight", pa.float32()),
+        ("doubt", pa.float32()),
+        ("suggested", pa.int64()),
+        ("agreement", pa.float32()),
+        ("shift_confidence", pa.float32()),
+        ("confidence", pa.float32()),
+        ("margin", pa.float32()),
+        ("neighbor_distance", pa.float32()),
+        ("adversarial_distance", pa.float32()),
+        ("masked", pa.bool_()),
+        ("brightness", pa.float32()),
+        ("contrast", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("colourfulness", pa.float32()),
+    ]
+)
+"""One row a scored sample. ``kind``: one of :data:`KINDS`, null where unknown; ``weight``: in (0, 1], for training.
+
+The evidence: ``doubt``, how much of the support for the label and for the class ``suggested`` instead goes to the
+latter; ``agreement``, share of the nearest samples in feature space with the same label, and ``neighbor_distance``,
+mean cosine distance to them; ``shift_confidence`` and ``confidence``, the label's probability, of the image moved and
+as it is; ``masked``, whether following the gradient proves nothing, null where the sample is wrong or has no gradient.
+Then properties of the image."""
+
 TYPES = pa.schema(
     [
         ("type", pa.string()),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import RunError
 from .atomic import cannot_write, is_leftover, remove_leftovers
-from .layout import FOLDERS, MANIFEST, folders_of
+from .layout import FOLDERS, MANIFEST, WORKINGS, folders_of
 from .lock import LOCK, OWNER
 from .parts import Parts
 
@@ -57,7 +57,7 @@ def withdraw(folder: Path, made: Iterable[Path]) -> None:
 
 
 def sweep(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Remove what a killed writer left: temporary files, and parts of tables that have become one file.
+    """Remove what a killed writer left: temporary files, and parts of tables that are one file or done with.
 
     :raises RunError: where they cannot be removed.
     """
@@ -67,7 +67,7 @@ def sweep(folder: Path, manifest: Mapping[str, Any]) -> None:
         remove_leftovers(folders_of(folder, patterns))
         for stage in (name for name, entry in stages.items() if entry["status"] == "done"):
             for table in FOLDERS:
-                if (folder / table / f"{stage}.parquet").is_file():
+                if table in WORKINGS or (folder / table / f"{stage}.parquet").is_file():
                     remove(Parts(folder / table, stage).files())
     except OSError as error:
         raise cannot_write(folder, error) from error

@@ -9,15 +9,16 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from ..errors import RunError
-from ..results import SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET
+from ..results import SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET
 
 MANIFEST = "manifest.json"
 
-STAGES = ("score", "select", "before", "finetune", "after", "report")
+STAGES = ("score", "triage", "select", "before", "finetune", "after", "report")
 """The stages in the order of the street: what redoes one redoes those after it."""
 
 OWNED: dict[str, tuple[str, ...]] = {
     "score": ("scores/score.parquet", "scores/score.*.parquet"),
+    "triage": ("triage.parquet", "evidence/triage.*.parquet"),
     "select": ("weak_set.parquet",),
     "before": ("validation/before.parquet", "validation/before.*.parquet", "types.parquet", "samples.parquet"),
     "finetune": ("training/*.json", "training/*.parquet", "training/*.safetensors", "model.safetensors"),
@@ -28,6 +29,8 @@ OWNED: dict[str, tuple[str, ...]] = {
 
 SCHEMAS: dict[str, pa.Schema] = {
     "scores": SCORES,
+    "evidence": pa.schema([("index", pa.int64())]),
+    "triage": TRIAGE,
     "weak_set": WEAK_SET,
     "types": TYPES,
     "validation": VALIDATION,
@@ -37,9 +40,13 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "scores": ("index",),
+    "evidence": ("index",),
     "validation": ("phase", "type", "severity", "set", "index"),
 }
 """Tables that are folders of parts -> the columns that give their rows one order, whoever wrote them and when."""
+
+WORKINGS = frozenset({"evidence"})
+"""Tables of :data:`FOLDERS` that a stage works with and nobody reads once it is done: their parts go then."""
 
 
 def check_stage(stage: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import RunError
-from ..results import Finetuning, PerturbationType, Records, Scores, Table, Validation, WeakSet, merge
+from ..results import Finetuning, PerturbationType, Records, Scores, Table, Triage, Validation, WeakSet, merge
 from .layout import FOLDERS, SCHEMAS
 from .manifest import RESERVED
 from .parts import Parts
@@ -27,10 +27,11 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
     """
     done = {stage for stage, entry in manifest["stages"].items() if entry["status"] == "done"}
     scores = rows_of(folder, "scores", "score") if "score" in done else None
-    findings, notes = _findings(folder)
+    findings, notes = _findings(folder, done)
     before, after = (_validation(folder, phase) if phase in done else None for phase in _PHASES)
     return Records(
         scores=None if scores is None else Scores(scores),
+        triage=Triage(read_parquet(folder / "triage.parquet")) if "triage" in done else None,
         weak_set=WeakSet(read_parquet(folder / "weak_set.parquet")) if "select" in done else None,
         before=before,
         after=after,
@@ -117,12 +118,16 @@ def _samples(folder: Path, done: Collection[str]) -> Table | None:
     return table
 
 
-def _findings(folder: Path) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any]]:
-    """Return the doctor's findings, and what else stands beside them; a list alone, as older runs have it, will do."""
+def _findings(folder: Path, done: Collection[str]) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any]]:
+    """Return the doctor's findings, and what else stands beside them; a list alone, as older runs have it, will do.
+
+    Segments are of a weak set: of one that is chosen anew they are left out.
+    """
     path = folder / "findings.json"
     found = read_json(path) if path.is_file() else []
     notes = found if isinstance(found, dict) else {"findings": found}
-    return tuple(notes.get("findings", ())), {key: value for key, value in notes.items() if key != "findings"}
+    left_out = {"findings"} if "select" in done else {"findings", "segments"}
+    return tuple(notes.get("findings", ())), {key: value for key, value in notes.items() if key not in left_out}
 
 
 def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from art.estimators.classification import PyTorchClassifier
 from art.evaluations.evaluation import Evaluation
 
 from ..analysis.gallery import with_after
+from ..analysis.segments import weak_segments
+from ..analysis.triage import triage as triage_of
 from ..datasets.arrays import as_dataset
-from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
-from ..estimators.shapes import check_clip_values
+from ..errors import UsageError
 from ..perturbations.attacks.binding import bind, describe
 from ..perturbations.attacks.crafting import crafter
 from ..perturbations.attacks.settings import settings_of
@@ -25,12 +25,14 @@ from ..pipeline.provenance import data_fingerprint, model_fingerprint, plan_of, 
 from ..pipeline.shown import gallery
 from ..pipeline.street import choose, craft_of, score, sets_of
 from ..plugins.manager import Manager
-from ..plugins.reference import Reference, split_list
+from ..plugins.reference import Reference
 from ..protocols import Dataset, Estimator, Map, Scorer
-from ..results import Records, Table, Validation, WeakSet
+from ..results import Records, Scores, Table, Triage, Validation, WeakSet
+from ..selection import kinds_named
 from ..threat import parse_eps, parse_norm
 from ..validation.loop import validate
 from .evaluation import WeakRobustEvaluation
+from .handed_in import checked, kept
 from .progress import maps
 
 ATTACKS = ("fgm", "pgd", "pgd@2")
@@ -63,6 +65,9 @@ class WeakRobustValidator(Evaluation):
     :param threshold: least score of a weak sample, in place of ``fraction``.
     :param per_class: at most so many weak samples of each class.
     :param fill: fill up by least margin where too few neighborhoods hold an error.
+    :param triage: say of what kind each sample is, see :func:`~art_weakrobust.analysis.triage.triage`; the weak set's
+        rows then have a kind and a weight, and ``records.notes`` the segments in which weakness concentrates.
+    :param kinds: kinds that may enter the weak set, such as ``["fragile"]``; it needs ``triage=True``.
     :param quantise: round neighbors to 8 bits.
     :param include_misclassified: score samples that are wrong when clean as well.
     :param batch_size: images in one forward pass.
@@ -94,6 +99,8 @@ class WeakRobustValidator(Evaluation):
         threshold: float | None = None,
         per_class: int | None = None,
         fill: bool = False,
+        triage: bool = False,
+        kinds: Iterable[str] | str | None = None,
         quantise: bool = False,
         include_misclassified: bool = False,
         batch_size: int = 128,
@@ -108,7 +115,7 @@ class WeakRobustValidator(Evaluation):
         self.eps, self.eps_l2 = parse_eps(eps), parse_eps(eps_l2, "eps_l2")
         self.neighbors, self.seed, self.batch_size, self.verbose = int(neighbors), int(seed), int(batch_size), verbose
         self.craft = as_dataset(*craft, name="craft") if isinstance(craft, tuple) else craft
-        self.attacks, self.corruptions = _kept(attacks), _kept(corruptions)
+        self.attacks, self.corruptions = kept(attacks), kept(corruptions)
         self.severities, self.scorer, self.early_stop = tuple(severities), scorer, bool(early_stop)
         self.quantise, self.include_misclassified = quantise, include_misclassified
         self.selection = {
@@ -117,7 +124,11 @@ class WeakRobustValidator(Evaluation):
             "threshold": threshold,
             "per_class": per_class,
             "fill": fill,
+            "kinds": kinds_named(kinds),
         }
+        if kinds is not None and not triage:
+            raise UsageError(f"kinds={kinds!r} needs triage=True, which says of what kind each sample is")
+        self.triage = bool(triage)
         self.manager, self.ignore_doctor = Manager.of(plugins), ignore_doctor
         self._shown: tuple[WeakSet, Table] | None = None  # of the last evaluation that scored: shown after, too
 
@@ -145,11 +156,12 @@ class WeakRobustValidator(Evaluation):
         test = None if x_test is None else as_dataset(x_test, y_test, name="test samples")
         check_model_on_data(estimator, train, type(estimator).__name__)
         phase = "before" if weak_set is None else "after"
-        scorer, scores, diagnosis = self._scorer(), None, self._examined(estimator, train)
+        scorer, scores, found, diagnosis = self._scorer(), None, None, self._examined(estimator, train)
         with maps(verbose=self.verbose) as over:
             if weak_set is None:
                 scores = score(scorer, estimator, train, over(None), name=self._scorer_name())
-                weak_set = choose(scores, self.selection, self.seed)
+                found = self._triaged(estimator, train, scores, over(None)) if self.triage else None
+                weak_set = choose(scores, self.selection, self.seed, found)
         with maps(verbose=self.verbose) as over:
             sets, craft = sets_of(weak_set, train, test, tune=phase == "before"), craft_of(train, weak_set)
             validation = self._validated(estimator, sets, over(phase), self.craft or craft)
@@ -158,14 +170,19 @@ class WeakRobustValidator(Evaluation):
             self._shown = (weak_set, shown)
         else:
             shown = self._shown_after(weak_set, estimator)
+        names = tuple(getattr(train, "class_names", ()))
+        notes = {name: told for name, told in diagnosis.items() if name != "findings"}
+        if scores is not None and found is not None:
+            notes["segments"] = weak_segments(scores, weak_set, found, class_names=names, seed=self.seed)
         records = Records(
             scores=scores,
+            triage=found,
             weak_set=weak_set,
             before=validation,
             samples=shown,
             findings=tuple(diagnosis["findings"]),
-            notes={name: told for name, told in diagnosis.items() if name != "findings"},
-            class_names=tuple(getattr(train, "class_names", ())),
+            notes=notes,
+            class_names=names,
             provenance=self._provenance(estimator, train, test),
         )
         return WeakRobustEvaluation(records, phase)
@@ -196,6 +213,9 @@ class WeakRobustValidator(Evaluation):
             batch_size=self.batch_size,
             early_stop=self.early_stop,
         )
+
+    def _triaged(self, estimator: Estimator, train: Dataset, scores: Scores, over: Map) -> Triage:
+        return triage_of(estimator, train, scores, over, eps=self.eps, seed=self.seed, batch_size=self.batch_size)
 
     def _examined(self, estimator: Estimator, train: Dataset) -> dict[str, Any]:
         """Return what the doctor says, as ``findings.json`` holds it."""
@@ -264,7 +284,7 @@ class WeakRobustValidator(Evaluation):
             "scorer": self._scorer_name(),
         }
         arguments |= {"eps": self.eps, "eps_l2": self.eps_l2, "severities": list(self.severities)}
-        arguments["early_stop"] = self.early_stop
+        arguments |= {"early_stop": self.early_stop, "triage": self.triage}
         fingerprints = {"model": model_fingerprint(estimator), "data": data_fingerprint(data)}
         if test is not None:
             fingerprints["test"] = data_fingerprint(test)
@@ -277,21 +297,3 @@ class WeakRobustValidator(Evaluation):
             "plan": plan_of(estimator),
             "perturbations": self._settings(estimator),
         }
-
-
-def _kept(entries: Iterable[Any] | Mapping[str, Any] | None) -> list[Any] | dict[str, Any]:
-    """Return what was handed in so that every evaluation can read it again."""
-    if isinstance(entries, Mapping):
-        return dict(entries)
-    return split_list(entries) if isinstance(entries, str) else list(entries or ())
-
-
-def checked(classifier: Estimator) -> Estimator:
-    """Return the classifier with its module in a fast estimator where it has one.
-
-    :raises UsageError: for clip values other than (0, 1).
-    """
-    check_clip_values(classifier)
-    if isinstance(classifier, PyTorchClassifier) and answers_as_its_module(classifier):
-        return FastPyTorchClassifier.sharing(classifier)
-    return classifier

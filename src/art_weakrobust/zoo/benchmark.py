@@ -22,7 +22,7 @@ from .table import agreement, core, rankings, rows, shared
 _log = logging.getLogger(__name__)
 
 SCHEMA = "art-weakrobust/benchmark/1"
-STAGES = ("score", "select", "before", "report")
+STAGES = ("score", "triage", "select", "before", "report")
 
 
 def run_all(
