@@ -48,6 +48,20 @@ WEAK_SET = pa.schema(
 )
 """One row a chosen sample. ``role``: tune | held_out | control; ``reason``: score | margin | control."""
 
+DISTANCES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("phase", _TEXT),
+        ("norm", _TEXT),
+        ("distance", pa.float32()),
+        ("status", _TEXT),
+        ("certified_radius", pa.float32()),
+        ("engine", _TEXT),
+    ]
+)
+"""One row a sample x norm (``inf`` | ``2``) x phase. ``status``: ok | misclassified | censored | error: …;
+``distance`` is null but for ``ok``."""
+
 TYPES = pa.schema(
     [
         ("type", pa.string()),
