@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from art.attacks.evasion import ElasticNet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -33,7 +35,7 @@ problems = st.fixed_dictionaries(
 
 
 def problem(build, seed, shape, classes, scale, middle=False, **_):
-    """Return a linear classifier, samples that it gets right, and the margin and difference of weights to each class."""
+    """Return a linear classifier, samples it gets right, and margins and weight differences to other classes."""
     generator = np.random.default_rng(seed)
     pixels = math.prod(shape)
     weight = torch.from_numpy(generator.normal(size=(classes, pixels)).astype(np.float32) * scale)
@@ -102,25 +104,18 @@ def test_l2_distances_where_the_box_binds_are_those_of_the_nearest_crossing(draw
     assert (found[known] >= exact[known] * (1 - FLOAT) - 1e-6).all()
 
 
-@given(drawn=problems)
-@settings(max_examples=4, deadline=None)
-def test_an_l1_attack_as_the_engine_comes_to_the_distance_in_l1_and_never_below(drawn, build):
-    from functools import partial
-
-    from art.attacks.evasion import ElasticNet
-
-    drawn = {**drawn, "shape": (1, 3, 3), "classes": 2, "scale": 1.0}
-    estimator, data, _, apart, gap = problem(build, middle=True, **drawn)
+def test_an_l1_attack_as_the_engine_comes_to_the_l1_distance_of_most_and_never_below(build):
+    estimator, data, _, apart, gap = problem(build, 5, (1, 3, 3), 2, 1.0, middle=True)
     exact = (gap / np.abs(apart).max(2)).min(1)
-    attack = partial(ElasticNet, decision_rule="L1", max_iter=200, binary_search_steps=12, batch_size=6, beta=0.1)
+    attack = partial(ElasticNet, decision_rule="L1", max_iter=100, binary_search_steps=9, batch_size=6, beta=0.1)
     found = measured(build, estimator, data, math.inf, attack=attack)
-    inside = exact < 0.45
+    assert (exact < 0.45).all()
     assert (found >= exact * (1 - FLOAT) - 1e-6).all()
-    print(found / exact)
+    assert np.median(found / exact) <= NEAR
 
 
 def _within_the_box(x: np.ndarray, slope: np.ndarray, gap: float) -> float:
-    """Return the least t with pixels in [0, 1] moved by at most t that lower ``slope x`` by ``gap``; inf without one."""
+    """Return the least t with pixels in [0, 1] moved by at most t that lower ``slope x`` by gap; or inf."""
     d, eye, ones = len(x), np.eye(len(x)), np.ones((len(x), 1))
     rows = np.vstack([np.hstack([eye, -ones]), np.hstack([-eye, -ones]), np.append(slope, 0)[None]])
     limits = np.concatenate([x, -x, [slope @ x - gap]])
