@@ -84,13 +84,14 @@ def verified(
         agreed = wrong(open_, np.full(len(open_), factor))
         share[open_[agreed]] = factor
         open_ = open_[~agreed]
-    rows = np.flatnonzero(np.isfinite(share))
+    confirmed, length, rows = x.copy(), np.full(len(x), np.nan), np.flatnonzero(np.isfinite(share))
+    if not len(rows):
+        return confirmed, length
     right, far = _INWARD * share[rows], share[rows]
     for _ in range(_HALVINGS):
         middle = (right + far) / 2
         there = wrong(rows, middle)
         right, far = np.where(there, right, middle), np.where(there, middle, far)
-    confirmed, length = x.copy(), np.full(len(x), np.nan)
     confirmed[rows] = placed(rows, far)
     length[rows] = distance(confirmed[rows], x[rows], norm)
     return confirmed, length

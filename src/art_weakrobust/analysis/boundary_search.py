@@ -123,7 +123,7 @@ class _Search:
         targets = likeliest[:, : min(_TARGETS, logits.shape[1] - 1)]
         nearest, guesses = Closest.unknown(x, norm), []
         for target in targets.unbind(1):
-            point, reached = _crossing(_asking(model, y, target), x, norm)
+            point, reached = _crossing(margins(model, y, target), x, norm)
             nearest = nearest.seen(point, reached)
             guesses.append(lp_norm(point - x, norm).masked_fill(~reached, torch.inf))
         guess, order = torch.stack(guesses, 1).sort(dim=1, stable=True)
@@ -134,7 +134,7 @@ class _Search:
         classes = self.targets.shape[1]
         left = budget - classes
         first = min(left, max(_FIRST, left // 3), _LONGEST)
-        closest = descend(_asking(self.model, self.y), Closest.unknown(self.x, self.norm), first, self.start)
+        closest = descend(margins(self.model, self.y), Closest.unknown(self.x, self.norm), first, self.start)
         left -= first
         last = _LAST * _AGAIN * _SHORT if left >= classes * _SHORT + _LAST * _AGAIN * _SHORT else 0
         rounds = min(classes, (left - last) // _SHORT)
@@ -150,7 +150,7 @@ class _Search:
         if not len(rows):
             return closest
         return closest.joined(
-            rows, look(_asking(self.model, self.y[rows], self.targets[rows, number]), closest.of(rows))
+            rows, look(margins(self.model, self.y[rows], self.targets[rows, number]), closest.of(rows))
         )
 
 
@@ -183,7 +183,7 @@ def _among(ask: Ask, rows: Tensor) -> Ask:
     return lambda points, part: ask(points, rows[part])
 
 
-def _asking(model: FastPyTorchClassifier, y: Tensor, target: Tensor | None = None) -> Ask:
+def margins(model: FastPyTorchClassifier, y: Tensor, target: Tensor | None = None) -> Ask:
     """Return the question of a search: the margin over the best other class, or over a class of each sample's own.
 
     :param y: labels, int64 (n,).
