@@ -1,6 +1,6 @@
 """Adversarial distances by ``boundary`` against ART's and Foolbox's searches, and against the best that is known.
 
-    ART_WEAKROBUST_DATA=DIR python benchmarks/adversarial_distance.py --checkpoint standard --norm inf --reference FOLDER
+    ART_WEAKROBUST_DATA=DIR python benchmarks/adversarial_distance.py --checkpoint robust --norm inf --reference FOLDER
 
 Mean optimality is the mean over images of the reference's distance over a search's: 1 is as near as anybody came, 0 is
 nothing found. The reference is fixed and computed once, image by image the smallest of APGD-T (9 targets x 100
