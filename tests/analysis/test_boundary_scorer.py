@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from art.attacks.evasion import DeepFool, ProjectedGradientDescent
+from art.attacks.evasion import DeepFool, HopSkipJump, ProjectedGradientDescent
 from torch import nn
 
 from art_weakrobust.analysis.boundary import boundary, refined
@@ -219,6 +219,10 @@ class TestAttacksAsTheEngine:
         box = build.black_box(estimator, lambda logits: logits.softmax(1))
         with pytest.raises(ModelError, match="boundary:attack="):
             boundary().build(box)
+        attack = functools.partial(HopSkipJump, max_iter=1, max_eval=20, init_eval=5, init_size=20)
+        scores = build.score_with(boundary(attack=attack), box, build.pixel_data(FIRST[:2]))
+        assert scores["status"].tolist() == ["ok", "ok"]
+        assert (scores["adversarial_distance"] >= 0).all()
 
 
 class TestCertificates:

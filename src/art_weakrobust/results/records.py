@@ -227,7 +227,8 @@ class Records:
         ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). The report also draws these, which no
         stage of this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was
         suggested), ``segments`` (rows where, n, weak, share, lower, upper), ``security_curve`` (rows phase, norm, eps,
-        accuracy, lower, upper, n, in place of the one made of ``distances``), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
+        accuracy, lower, upper, n, shown in place of the one that ``distances`` give), ``missed_bound`` (n, missed,
+        upper: how much a screening may have missed, by an
         audit of n samples).
     """
 
