@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,13 @@ from art_weakrobust.report.summary import summarise
 from art_weakrobust.results import DISTANCES, column
 from art_weakrobust.store import Run
 
-FAILED_AT_A_WRITE, KILLED = 137, -9
+KILLED = -9
 
 
 @pytest.fixture(scope="module")
 def options(small_options):
-    return {**small_options, "limit": 200, "attacks": "fgm", "corruptions": "", "distances": "inf,2"}
+    chosen = {"attacks": "fgm", "corruptions": "", "distances": "inf,2", "top_k": 12, "fill": True, "nb_epochs": 1}
+    return {**small_options, **chosen}
 
 
 @pytest.fixture(scope="module")
@@ -83,28 +86,38 @@ def assert_same(out, reference):
     assert repr(mine.to_pylist()) == repr(theirs.to_pylist())  # as text, so that NaN equals NaN
 
 
+@pytest.fixture
+def begun(measured, tmp_path):
+    """A copy of the run in which the base model is still to be validated, and all that comes after."""
+    out = tmp_path / "run"
+    shutil.copytree(measured, out)
+    with Run.open(out) as run:
+        run.redo("before")
+    return out
+
+
 @pytest.mark.parametrize("kill_in", ["distance-inf", "distance-2"])
-def test_a_run_killed_among_the_distances_ends_with_the_same_rows(kill_in, children, options, measured, tmp_path):
-    out = tmp_path / "run"
-    assert children(out, given=options, kill_in=kill_in) == KILLED
-    assert children(out, given=options) == 0
-    assert_same(out, measured)
+def test_a_run_killed_among_the_distances_ends_with_the_same_rows(kill_in, children, options, measured, begun):
+    assert children(begun, given=options, kill_in=kill_in) == KILLED
+    assert children(begun, given=options) == 0
+    assert_same(begun, measured)
 
 
-def test_a_run_that_dies_at_every_write_ends_with_the_same_rows(children, options, measured, tmp_path):
-    out, deaths = tmp_path / "run", 0
-    while children(out, given=options, failpoint=("3", "4+")[deaths % 2]) != 0:
+def test_a_stage_that_dies_at_every_write_ends_with_the_same_rows(children, options, measured, begun):
+    deaths = 0
+    while children(begun, given=options, stages=("before",), failpoint=("2", "2+", "3+")[deaths % 3]) != 0:
         deaths += 1
-        assert deaths < 200
-    assert deaths > 5
-    assert_same(out, measured)
+        assert deaths < 60
+    assert deaths > 3
+    assert children(begun, given=options) == 0
+    assert_same(begun, measured)
 
 
-def test_a_norm_is_added_to_a_validation_as_it_is(children, options, measured, tmp_path):
-    out = tmp_path / "run"
-    assert children(out, given={**options, "distances": "inf"}) == 0
-    assert children(out, given=options) == 0
-    assert_same(out, measured)
+def test_a_norm_is_added_to_a_validation_as_it_is(children, options, measured, begun):
+    assert children(begun, given={**options, "distances": "inf"}, stages=("before",)) == 0
+    assert set(column(rows(begun), "norm")) == {"inf"}
+    assert children(begun, given=options) == 0
+    assert_same(begun, measured)
 
 
 @pytest.mark.parametrize(("written", "said"), [("1", "use inf, 2 or both"), ("3", "use 1, 2 or inf")])
