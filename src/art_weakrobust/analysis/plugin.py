@@ -26,4 +26,15 @@ def weakrobust_register_scorers() -> list[Spec]:
             options=("attack", "eps", "eps_l2", "norm", "seed", "batch_size", "craft"),
             facts={"source": _PAPER, "score": "of the verified adversarial, 0 where none was found"},
         ),
+        Spec(
+            "boundary",
+            "adversarial distance: the smallest verified perturbation, by gradients or boundary:attack=NAME",
+            "art_weakrobust.analysis.boundary:boundary",
+            needs=("decisions", "labels"),
+            options=("distance_norm", "eps_max", "budget", "attack", "seed", "batch_size", "craft"),
+            facts={
+                "source": "FMN arXiv 2102.12827, DDN arXiv 1811.09600, APGD arXiv 2003.01690, FAB arXiv 1907.02044",
+                "score": "minus the distance, or minus eps_max where nothing was found within it",
+            },
+        ),
     ]

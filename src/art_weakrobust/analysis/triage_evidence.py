@@ -138,7 +138,8 @@ def _projected(features: Tensor, seed: int) -> Tensor:
         return features
     lanes = torch.arange(features.shape[1])
     axes = keyed.normal(lanes, 0, (WIDEST,), keyed.derive(seed, "triage", "projection")).to(features)
-    return features @ axes / WIDEST**0.5
+    projected: Tensor = features @ axes / WIDEST**0.5
+    return projected
 
 
 def _known(values: Tensor, there: np.ndarray) -> pa.Array:

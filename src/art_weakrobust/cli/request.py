@@ -12,7 +12,7 @@ from typing import Any, Optional
 import typer
 
 from ..errors import UsageError
-from ..pipeline.options import Options, flag, from_toml, shown
+from ..pipeline.options import WRITTEN_AS_TEXT, Options, flag, from_toml, shown
 from .console import told
 
 _PANELS = {
@@ -26,7 +26,6 @@ _PANELS = {
     "finetune": "Fine-tuning",
     "report": "Report",
 }
-_WRITTEN_AS_TEXT = ("radius", "radius_norm", "eps", "eps_l2")
 _COLUMN = 40
 """Characters of a help text that an 80 column terminal surely has room for."""
 
@@ -127,7 +126,7 @@ def _stage_parameters(stages: tuple[str, ...]) -> list[inspect.Parameter]:
     parameters = []
     for f in (f for f in fields(Options) if f.metadata["stage"] in stages):
         base = str(f.type).split(" | ")[0]
-        kind = str if f.name in _WRITTEN_AS_TEXT else _TYPES[base]
+        kind = str if f.name in WRITTEN_AS_TEXT else _TYPES[base]
         parser = _reader(flag(f.name), kind) if kind in _NUMBERS else None
         written = "8/255" if f.name == "radius" else "2/255" if f.name == "eps" else shown(getattr(default, f.name))
         if len(written) > _COLUMN:

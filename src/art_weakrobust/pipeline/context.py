@@ -200,7 +200,7 @@ class Context:
         """Return what the run offers to every target; each gets what its options name."""
         options = self.options
         names = ("radius", "radius_norm", "neighbors", "quantise", "include_misclassified", "eps", "eps_l2")
-        more = ("neighbor_source", "seed", "batch_size", "weak_weight", "clean_budget")
+        more = ("distance_norm", "neighbor_source", "seed", "batch_size", "weak_weight", "clean_budget")
         return {name: getattr(options, name) for name in (*names, *more)} | {
             "attacks": split_list(options.attacks),
             "corruptions": split_list(options.corruptions),

@@ -9,7 +9,7 @@ from ..plugins.reference import split_list
 from ..store import Run
 from ..store.manifest import differences, plain
 from .context import Context
-from .resolve import TYPES
+from .resolve import LISTS
 
 GROUPS = {
     "score": ("model", "data", "score"),
@@ -22,8 +22,8 @@ GROUPS = {
 }
 """Stage -> the groups of options that its rows depend on."""
 
-GROWING = {"before": TYPES, "after": TYPES}
-"""Stage -> the lists that may grow without --force: types are added to a validation as it is."""
+GROWING = {"before": LISTS, "after": LISTS}
+"""Stage -> the lists that may grow without --force: types and distances are added to a validation as it is."""
 
 _NOT_ROWS = (
     *("device", "tune", "download", "ignore_doctor", "baseline", "clean_budget"),
@@ -37,9 +37,11 @@ def held_to(context: Context, stage: str) -> dict[str, Any]:
     """Return what the rows of a stage depend on: its options, and for work on the model who model and data are."""
     chosen = context.options
     options = {name: value for name, value in chosen.of(*GROUPS[stage]).items() if name not in _NOT_ROWS}
-    for name in ("attacks", "corruptions"):
+    for name in LISTS:
         if name in options:
             options[name] = split_list(options[name])
+    if stage == "finetune":
+        del options["distances"]  # training reads none
     if "severities" in options:
         options["severities"] = list(chosen.severity_numbers())
     if stage == "score":  # a scorer may take more than the neighborhood, an attack's budget say

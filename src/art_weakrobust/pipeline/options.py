@@ -10,7 +10,8 @@ from shlex import quote
 from typing import Any
 
 from ..errors import UsageError, nearest
-from ..threat import parse_eps, parse_norm
+from ..plugins.reference import split_list
+from ..threat import norm_key, parse_eps, parse_norm
 
 _LEAST = {
     "neighbors": 1,
@@ -25,6 +26,9 @@ _LEAST = {
     "seed": 0,
 }
 """Least value of options that are whole numbers."""
+
+WRITTEN_AS_TEXT = ("radius", "radius_norm", "distance_norm", "eps", "eps_l2")
+"""Options that are numbers and written as text: budgets such as 8/255, and norms."""
 
 COMMON: dict[str, tuple[type, ...]] = {
     "out": (str,),
@@ -73,6 +77,7 @@ class Options:
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
+    distance_norm: float = _option("inf", "Norm by whose distance scorer boundary ranks: inf or 2.", "score")
     radius: float = _option("8/255", "Radius of the sampled neighborhood.", "score")
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
@@ -97,6 +102,9 @@ class Options:
         "gaussian_noise,shot_noise,brightness,contrast,defocus_blur,pixelate", "Corruptions; '' for none.", "validate"
     )
     severities: str = _option("1,2,3,4,5", "Severities of the corruptions.", "validate")
+    distances: str = _option(
+        "", "Norms of adversarial distances of weak set and control group: inf,2; '' for none.", "validate"
+    )
     baseline: str | None = _option(
         None, "Baseline of mCE: alexnet, alexnet-robustbench, or a .json file of your own.", "validate"
     )
@@ -112,7 +120,8 @@ class Options:
         set_ = object.__setattr__
         for name in ("radius", "eps", "eps_l2"):
             set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
-        set_(self, "radius_norm", parse_norm(self.radius_norm, "--radius-norm"))
+        for name in ("radius_norm", "distance_norm"):
+            set_(self, name, parse_norm(getattr(self, name), f"--{flag(name)}"))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -136,6 +145,7 @@ class Options:
         if self.clean_budget is not None and not self.clean_budget >= 0:
             raise UsageError(f"--clean-budget {self.clean_budget:g} has to be zero or more points")
         self.severity_numbers()
+        self.distance_norms()
 
     def severity_numbers(self) -> tuple[int, ...]:
         """Return the severities as sorted integers.
@@ -143,6 +153,16 @@ class Options:
         :raises UsageError: where one is not 1 to 5.
         """
         return severity_numbers(str(self.severities))
+
+    def distance_norms(self) -> tuple[str, ...]:
+        """Return the norms of ``--distances``, each once, as tables have them.
+
+        :raises UsageError: where one is neither inf nor 2.
+        """
+        norms = dict.fromkeys(norm_key(parse_norm(norm, "--distances")) for norm in split_list(self.distances))
+        if "1" in norms:
+            raise UsageError("--distances 1 is not measured; use inf, 2 or both")
+        return tuple(norms)
 
     def of(self, *stages: str) -> dict[str, Any]:
         """Return the options of some stages (``model``, ``data``, ``score``, …) as plain values."""
@@ -258,7 +278,7 @@ def _typed(name: str, value: Any) -> Any:
         return None
     if wrong_bool or not isinstance(value, allowed[base]):
         raise UsageError(f"option {flag(name)!r} is {value!r}, expected {kind.replace(' | None', '')}")
-    if base == "float" and isinstance(value, str) and name not in ("radius", "eps", "eps_l2", "radius_norm"):
+    if base == "float" and isinstance(value, str) and name not in WRITTEN_AS_TEXT:
         raise UsageError(f"option {flag(name)!r} is {value!r}, expected a number")
     return value
 

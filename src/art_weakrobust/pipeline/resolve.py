@@ -13,8 +13,8 @@ from ..store.layout import MANIFEST
 from ..store.manifest import plain
 from .options import Options
 
-TYPES = ("attacks", "corruptions")
-"""The lists of perturbation types, to which a validation adds."""
+LISTS = ("attacks", "corruptions", "distances")
+"""The lists to which a validation adds: perturbation types, and norms of distances."""
 
 
 def resolved(
@@ -72,7 +72,7 @@ def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
 def _added(manifest: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
     """Return the lists of types that are written, behind those that the base model was validated with."""
     validated: Mapping[str, Any] = manifest["stages"].get("before", {}).get("options", {})
-    growing = [name for name in TYPES if name in given and name in validated]
+    growing = [name for name in LISTS if name in given and name in validated]
     lists = {name: [*validated[name], *split_list(given[name])] for name in growing}
     return {name: ",".join(dict.fromkeys(parts)) for name, parts in lists.items()}
 

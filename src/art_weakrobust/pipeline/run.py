@@ -24,6 +24,7 @@ from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
 from .context import Context
+from .distances import check_distances, distances
 from .examination import before_scoring
 from .held import GROUPS, GROWING, held_to, refuse_other_work, told_by
 from .meter import Meter
@@ -73,6 +74,7 @@ def execute(
         context.check_needs(context.base, stages)  # loads data and model, before anything is written
         check_answers(context, stages)
         context.check_built(stages)
+        check_distances(context, stages)
     diagnosis = before_scoring(out, context, stages, force=force)
     with Run.open(out, create=not resume) as run:
         street = Street(run, context, progress, diagnosis)
@@ -158,6 +160,7 @@ class Street:
         self.run.write_table("validation", validation.table)
         self.run.write_table("types", pa.Table.from_pylist([asdict(kind) for kind in validation.types], schema=TYPES))
         context = self.context
+        self._distances(self.context.base, weak_set, "before")
         shown = gallery(self._scores(), weak_set, context.scorer, context.base, context.train)
         self.run.write_table("samples", shown)
         self.run.finish("before", samples=len(validation), **meter.facts())
@@ -208,6 +211,7 @@ class Street:
         weak_set = self._weak_set()
         validation = self._validate(tuned, weak_set, "after")
         self.run.write_table("validation", validation.table)
+        self._distances(tuned, weak_set, "after")
         shown = with_after(self.run.read_table("samples"), tuned, weak_set)
         self.run.write_table("samples", shown)
         self.run.finish("after", samples=len(validation), **meter.facts())
@@ -263,6 +267,12 @@ class Street:
         self.run.update(early_stop=bool(getattr(validator, "early_stop", False)))
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
+
+    def _distances(self, estimator: Estimator, weak_set: WeakSet, phase: str) -> None:
+        over = self._map("distances", {"phase": phase})
+        table = distances(estimator, weak_set, self.context.train, over, self.context, tune=phase == "before")
+        if table is not None:
+            self.run.write_table("distances", table)
 
     def _begin(self, stage: str) -> bool:
         done = self.run.begin(stage, held_to(self.context, stage), extends=GROWING.get(stage, ()))

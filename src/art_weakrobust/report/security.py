@@ -1,7 +1,8 @@
-"""A security curve from a validation: where one attack ran with several budgets, how accuracy falls with them.
+"""A security curve, how accuracy falls with the budget: from distances, or one attack that ran with several budgets.
 
 The term is Biggio and Roli's (arXiv 1712.03141): accuracy against the attacker's strength. Adversarial distances give
-the finer curve, at every budget: a run that holds one among its notes has it shown instead; no stage writes it yet.
+the finer curve, at every budget, and where a run measured them they are shown instead: those of the control group,
+which is drawn at random from the training samples that the base model gets right.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 
 import numpy as np
 
+from ..analysis.robustness_distribution import security_curve
 from ..results import PerturbationType, Records, Validation
 from ..validation.rows import Row, estimate
 from ..validation.verdicts import Verdicts, family
@@ -23,9 +25,11 @@ _NO_NAME = re.compile(r"-(linf|l2|l1)\b|[\d./]+")
 def security_rows(records: Records) -> list[Row]:
     """Return one row a phase, norm and budget: phase, norm, eps, n, accuracy, lower, upper, interval, attacks.
 
-    On the test set, the worst case over the attacks that ran with the very same budgets, at least two; eps 0 is clean.
-    Empty where no attack did.
+    From adversarial distances, on the control group and without ``attacks``; otherwise on the test set, the worst case
+    over the attacks that ran with the very same budgets, at least two. eps 0 is clean. Empty where there is neither.
     """
+    if records.distances is not None and records.weak_set is not None:
+        return security_curve(records.distances, records.weak_set.control)
     return [
         row
         for phase, validation in (("before", records.before), ("after", records.after))

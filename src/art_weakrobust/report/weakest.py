@@ -38,9 +38,16 @@ def sample_rows(records: Records, judged: Outcomes) -> list[Row]:
         return []
     table = records.samples.sort_by("rank")
     scored = _by_index(None if records.scores is None else records.scores.table, table)
+    refined = _refined(records, table)
     chosen = _by_index(None if records.weak_set is None else records.weak_set.table, table)
     return [
-        _row(records, shown, scored.get(shown["index"], {}), chosen.get(shown["index"], {}), judged)
+        _row(
+            records,
+            shown,
+            scored.get(shown["index"], {}) | refined.get(shown["index"], {}),
+            chosen.get(shown["index"], {}),
+            judged,
+        )
         for shown in table.to_pylist()
     ]
 
@@ -126,6 +133,19 @@ def _name(records: Records, label: int | None) -> str | None:
     if label is None:
         return None
     return str(records.class_names[label]) if 0 <= label < len(records.class_names) else str(label)
+
+
+def _refined(records: Records, shown: pa.Table) -> dict[int, Row]:
+    """Return index -> the refined distance and radius before fine-tuning, in the norm that scores are ranked by."""
+    if records.distances is None:
+        return {}
+    norm = str(records.provenance.get("arguments", {}).get("distance_norm", "inf"))
+    of = (column(records.distances, "phase") == "before") & (column(records.distances, "norm") == norm)
+    rows = _by_index(records.distances.filter(pa.array(of)), shown)
+    return {
+        index: {"adversarial_distance": row["distance"], "certified_radius": row["certified_radius"]}
+        for index, row in rows.items()
+    }
 
 
 def _by_index(table: pa.Table | None, shown: pa.Table) -> dict[int, Row]:

@@ -12,9 +12,23 @@ from .records import (
     Validation,
     WeakSet,
 )
-from .schemas import KINDS, SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
+from .schemas import (
+    DISTANCES,
+    KINDS,
+    SAMPLES,
+    SCORES,
+    TRIAGE,
+    TYPES,
+    VALIDATION,
+    WEAK_SET,
+    Table,
+    column,
+    conform,
+    merge,
+)
 
 __all__ = [
+    "DISTANCES",
     "KINDS",
     "SAMPLES",
     "SCORES",

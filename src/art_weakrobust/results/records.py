@@ -242,6 +242,7 @@ class Records:
     :param after: validation of the fine-tuned model, same samples and perturbations.
     :param finetuning: what training drew.
     :param samples: rows of :data:`SAMPLES`.
+    :param distances: rows of :data:`DISTANCES`, of the weak set and the control group, where they were asked for.
     :param class_names: names of the classes, in order; empty where only their numbers are known.
     :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
@@ -250,8 +251,8 @@ class Records:
         ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). Selection writes ``segments`` (rows
         where, n, weak, share, lower, upper) where there was a triage. The report also draws these, which no stage of
         this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was suggested),
-        ``security_curve`` (rows phase, norm, eps,
-        accuracy, lower, upper, n), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
+        ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n, shown in place of the one that
+        ``distances`` give), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
         audit of n samples).
     """
 
@@ -262,6 +263,7 @@ class Records:
     after: Validation | None = None
     finetuning: Finetuning | None = None
     samples: Table | None = None
+    distances: Table | None = None
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()

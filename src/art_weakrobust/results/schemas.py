@@ -79,6 +79,20 @@ mean cosine distance to them; ``shift_confidence`` and ``confidence``, the label
 as it is; ``masked``, whether following the gradient proves nothing, null where the sample is wrong or has no gradient.
 Then properties of the image."""
 
+DISTANCES = pa.schema(
+    [
+        ("index", pa.int64()),
+        ("phase", _TEXT),
+        ("norm", _TEXT),
+        ("distance", pa.float32()),
+        ("status", _TEXT),
+        ("certified_radius", pa.float32()),
+        ("engine", _TEXT),
+    ]
+)
+"""One row a sample x norm (``inf`` | ``2``) x phase. ``status``: ok | misclassified | censored | error: …;
+``distance`` is null but for ``ok``."""
+
 TYPES = pa.schema(
     [
         ("type", pa.string()),

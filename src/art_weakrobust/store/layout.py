@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from ..errors import RunError
-from ..results import SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET
+from ..results import DISTANCES, SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET
 
 MANIFEST = "manifest.json"
 
@@ -20,9 +20,15 @@ OWNED: dict[str, tuple[str, ...]] = {
     "score": ("scores/score.parquet", "scores/score.*.parquet"),
     "triage": ("triage.parquet", "evidence/triage.*.parquet"),
     "select": ("weak_set.parquet",),
-    "before": ("validation/before.parquet", "validation/before.*.parquet", "types.parquet", "samples.parquet"),
+    "before": (
+        *("validation/before.parquet", "validation/before.*.parquet", "types.parquet", "samples.parquet"),
+        *("distances/before.parquet", "distances/before.*.parquet"),
+    ),
     "finetune": ("training/*.json", "training/*.parquet", "training/*.safetensors", "model.safetensors"),
-    "after": ("validation/after.parquet", "validation/after.*.parquet"),
+    "after": (
+        *("validation/after.parquet", "validation/after.*.parquet"),
+        *("distances/after.parquet", "distances/after.*.parquet"),
+    ),
     "report": ("report.html", "summary.json"),
 }
 """The names a stage may write, known before it starts; others join them in the manifest before they are written."""
@@ -31,6 +37,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "scores": SCORES,
     "evidence": pa.schema([("index", pa.int64())]),
     "triage": TRIAGE,
+    "distances": DISTANCES,
     "weak_set": WEAK_SET,
     "types": TYPES,
     "validation": VALIDATION,
@@ -41,6 +48,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 FOLDERS: dict[str, tuple[str, ...]] = {
     "scores": ("index",),
     "evidence": ("index",),
+    "distances": ("phase", "norm", "index"),
     "validation": ("phase", "type", "severity", "set", "index"),
 }
 """Tables that are folders of parts -> the columns that give their rows one order, whoever wrote them and when."""

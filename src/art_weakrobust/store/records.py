@@ -37,6 +37,7 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
         after=after,
         finetuning=_finetuning(folder) if "finetune" in done else None,
         samples=_samples(folder, done),
+        distances=_distances(folder, done),
         class_names=tuple(manifest.get("class_names", ())),
         provenance=_provenance(manifest),
         findings=findings,
@@ -92,6 +93,12 @@ def _validation(folder: Path, phase: str) -> Validation | None:
     types = tuple(PerturbationType(**row) for row in _types(folder))
     present = set(table.column("type").unique().to_pylist())
     return Validation(table, tuple(kind for kind in types if kind.type in present))
+
+
+def _distances(folder: Path, done: Collection[str]) -> Table | None:
+    found = [rows_of(folder, "distances", phase) for phase in _PHASES if phase in done]
+    rows = [table for table in found if table is not None]
+    return merge(rows) if rows else None
 
 
 def _types(folder: Path) -> list[dict[str, Any]]:
