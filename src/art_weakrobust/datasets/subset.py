@@ -64,7 +64,8 @@ class Subset(Derived):
 
     def _places(self) -> np.ndarray:
         """Return where these samples stand among those of the other data set, which may be a subset itself."""
-        return np.searchsorted(ids_of(self.data), self.ids)
+        places: np.ndarray = np.searchsorted(ids_of(self.data), self.ids)
+        return places
 
 
 def part(data: Dataset, indices: Sequence[int] | None = None, limit: int | None = None, seed: int = 0) -> Dataset:

@@ -32,8 +32,8 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
-from .shown import gallery
-from .street import choose, craft_of, score, sets_of, why_empty
+from .shown import flipped, gallery
+from .street import Sets, choose, craft_of, score, sets_of, why_empty
 
 TURNING = "being turned"
 """The clean budget that the manifest holds while the dial moves: the weights may be of either point."""
@@ -192,6 +192,8 @@ class Street:
         weak_set = self._weak_set()
         validation = self._validate(tuned, weak_set, "after")
         self.run.write_table("validation", validation.table)
+        if (before := self.run.records().before) is not None:
+            self.run.write_table("flips", flipped(before, validation, self._sets(weak_set, "after")))
         shown = with_after(self.run.read_table("samples"), tuned, weak_set)
         self.run.write_table("samples", shown)
         self.run.finish("after", samples=len(validation), **meter.facts())
@@ -240,13 +242,16 @@ class Street:
         self.run.write_json("training/finetuning.json", record.to_json())
 
     def _validate(self, estimator: Estimator, weak_set: WeakSet, phase: str) -> Validation:
-        train, (test_ids, _) = self.context.train, self.context.test_parts
-        sets = sets_of(weak_set, train, self.context.test, test_ids, tune=phase == "before")
-        craft = craft_of(train, weak_set)  # the guard part is of the test split
+        sets = self._sets(weak_set, phase)
+        craft = craft_of(self.context.train, weak_set)  # the guard part is of the test split
         validator = self.context.make("validator", self.options.validator, estimator, craft=craft)
         self.run.update(early_stop=bool(getattr(validator, "early_stop", False)))
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
         return validation
+
+    def _sets(self, weak_set: WeakSet, phase: str) -> Sets:
+        context = self.context
+        return sets_of(weak_set, context.train, context.test, context.test_parts[0], tune=phase == "before")
 
     def _begin(self, stage: str) -> bool:
         done = self.run.begin(stage, held_to(self.context, stage), extends=GROWING.get(stage, ()))

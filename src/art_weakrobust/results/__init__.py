@@ -11,9 +11,10 @@ from .records import (
     Validation,
     WeakSet,
 )
-from .schemas import SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
+from .schemas import FLIPS, SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
 
 __all__ = [
+    "FLIPS",
     "SAMPLES",
     "SCORES",
     "TYPES",

@@ -218,6 +218,7 @@ class Records:
     :param after: validation of the fine-tuned model, same samples and perturbations.
     :param finetuning: what training drew.
     :param samples: rows of :data:`SAMPLES`.
+    :param flipped: rows of :data:`FLIPS`.
     :param class_names: names of the classes, in order; empty where only their numbers are known.
     :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
@@ -236,6 +237,7 @@ class Records:
     after: Validation | None = None
     finetuning: Finetuning | None = None
     samples: Table | None = None
+    flipped: Table | None = None
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from ..errors import RunError
-from ..results import SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET
+from ..results import FLIPS, SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET
 
 MANIFEST = "manifest.json"
 
@@ -21,7 +21,7 @@ OWNED: dict[str, tuple[str, ...]] = {
     "select": ("weak_set.parquet",),
     "before": ("validation/before.parquet", "validation/before.*.parquet", "types.parquet", "samples.parquet"),
     "finetune": ("training/*.json", "training/*.parquet", "training/*.safetensors", "model.safetensors"),
-    "after": ("validation/after.parquet", "validation/after.*.parquet"),
+    "after": ("validation/after.parquet", "validation/after.*.parquet", "flips.parquet"),
     "report": ("report.html", "summary.json"),
 }
 """The names a stage may write, known before it starts; others join them in the manifest before they are written."""
@@ -32,6 +32,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "types": TYPES,
     "validation": VALIDATION,
     "samples": SAMPLES,
+    "flips": FLIPS,
 }
 """What the tables of a run hold at least; tables of other names hold what they were given."""
 
