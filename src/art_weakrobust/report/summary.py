@@ -31,8 +31,8 @@ def summarise(records: Records) -> dict[str, Any]:
     """Return the tables, the facts and the sentences of a report, in plain Python values; unknown is None.
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
-    family_means, unseen, excess, paired, flips, flipped, severity, severity_paired, corruption_errors (where a baseline was
-    named), samples, classes; radius_curve and segments, empty unless the run noted them; security_curve, noted or
+    family_means, unseen, excess, paired, flips, flipped, severity, severity_paired, corruption_errors (where a baseline
+    was named), samples, classes; radius_curve and segments, empty unless the run noted them; security_curve, noted or
     from several budgets), ``outcome_types`` (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``,
     ``weak_set``, ``missed_bound``, ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run),
     ``class_names``.
