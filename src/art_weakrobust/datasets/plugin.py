@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..plugins import Spec, hookimpl
 
-_HALVED = "halved by the seed, --split train and test; --split all is the whole"
+_HALVED = {"one split alone": "halved by the seed, --split train and test; --split all is the whole"}
 
 
 @hookimpl
@@ -23,7 +23,7 @@ def weakrobust_register_datasets() -> list[Spec]:
             "art_weakrobust.datasets.parquet:parquet",
             facts={
                 "columns": "img or image: struct<bytes, path> or bytes; label or fine_label, or --label-column",
-                "one split alone": _HALVED,
+                **_HALVED,
             },
         ),
         Spec(
@@ -42,34 +42,25 @@ def weakrobust_register_datasets() -> list[Spec]:
             "imagenet",
             "ImageNet-1k in the ImageFolder layout: imagenet:ROOT; classes by WordNet id, also of a pruned tree",
             "art_weakrobust.datasets.folders:imagenet",
-            facts={"layout": "ROOT/SPLIT/WNID/*.JPEG; --resize, --crop; --split all", "one split alone": _HALVED},
+            facts={"layout": "ROOT/SPLIT/WNID/*.JPEG; --resize, --crop; --split all", **_HALVED},
         ),
         Spec(
             "folder",
             "Images in class folders, the ImageFolder layout: folder:ROOT",
             "art_weakrobust.datasets.folders:folder",
-            facts={
-                "layout": "ROOT/SPLIT/CLASS/*.jpg or ROOT/CLASS/*.jpg; --resize, --crop; --split all",
-                "one split alone": _HALVED,
-            },
+            facts={"layout": "ROOT/SPLIT/CLASS/*.jpg or ROOT/CLASS/*.jpg; --resize, --crop; --split all", **_HALVED},
         ),
         Spec(
             "hf",
             "A data set of the Hugging Face hub or a local one, by the datasets library: hf:NAME or hf:NAME@CONFIG",
             "art_weakrobust.datasets.hub:hf",
             needs=("hf",),
-            facts={
-                "columns": "one image column; label or fine_label, or --label-column",
-                "one split alone": _HALVED,
-            },
+            facts={"columns": "one image column; label or fine_label, or --label-column", **_HALVED},
         ),
         Spec(
             "npz",
             "arrays x_train, y_train, x_test, y_test in one npz file: npz:FILE",
             "art_weakrobust.datasets.npz:npz",
-            facts={
-                "pixels": "(n, c, h, w); floats in [0, 1], or uint8, which is divided by 255",
-                "one split alone": _HALVED,
-            },
+            facts={"pixels": "(n, c, h, w); floats in [0, 1], or uint8, which is divided by 255", **_HALVED},
         ),
     ]

@@ -41,7 +41,8 @@ class Subset(Derived):
         """Return the labels of these samples, int64 (n,), in the order of :attr:`ids`."""
         whole = getattr(self.data, "labels", None)
         if callable(whole):
-            return np.asarray(whole(), np.int64)[self._places()]
+            labels: np.ndarray = np.asarray(whole(), np.int64)[self._places()]
+            return labels
         return labels_in(self.chunks)
 
     def paths(self) -> tuple[str, ...] | None:
