@@ -61,24 +61,10 @@ def test_a_class_that_a_split_lacks_keeps_its_number(tree):
     assert (data.nb_classes, sorted(set(data.labels().tolist()))) == (3, [1, 2])
 
 
-def test_a_single_split_is_halved_by_the_seed_and_said_so(single, caplog):
-    train, test = folder(str(single), seed=1), folder(str(single), split="test", seed=1)
-    paths = [set(part.take(np.arange(len(part))).paths) for part in (train, test)]
-    assert not paths[0] & paths[1]
-    assert len(paths[0] | paths[1]) == 12
-    assert np.bincount(test.labels()).tolist() == [3, 3]
-    assert "a half drawn with seed 1 is the test set" in caplog.text
-    assert paths[1] != set(folder(str(single), split="test", seed=2).take(np.arange(6)).paths)
-
-
-@pytest.mark.parametrize("name", ["train", "val", "test"])
-def test_a_single_split_is_halved_whatever_it_is_called(tmp_path, name):
-    for number in range(6):
-        write(tmp_path / name / f"class{number % 2}" / f"{number}.png", kind="PNG")
-    parts = {split: set(folder(str(tmp_path), split=split).paths()) for split in ("train", "test", "validation", "all")}
-    assert not parts["train"] & parts["test"]
-    assert parts["train"] | parts["test"] == parts["all"]
-    assert parts["validation"] == parts["test"]
+def test_class_folders_in_the_root_are_a_single_split_and_halved(single):
+    train, test = (set(folder(str(single), split=split).paths()) for split in ("train", "test"))
+    assert not train & test
+    assert train | test == set(folder(str(single), split="all").paths())
 
 
 def test_all_is_every_image_there_is(tree):
@@ -122,7 +108,7 @@ def test_resize_and_crop_are_torchvision_s(tmp_path, size, interpolation):
 
 def test_a_squashed_image_keeps_nothing_of_its_proportion(tmp_path):
     write(tmp_path / "train" / "a" / "x.png", (40, 31), "PNG")
-    data = folder(str(tmp_path), resize=25, squash=True, split="train")
+    data = folder(str(tmp_path), resize=25, squash=True, split="all")
     image = Image.open(tmp_path / "train" / "a" / "x.png")
     expected = transforms.Compose([transforms.Resize((25, 25)), transforms.ToTensor()])(image)
     assert np.array_equal(data.take(np.array([0])).x[0], expected.numpy())
@@ -183,5 +169,5 @@ def test_a_root_that_is_not_the_layout_is_refused(tree, make, words):
 
 
 def test_a_split_that_is_not_there_is_refused(tree):
-    with pytest.raises(DataError, match="no split 'dev'; it has 'train', 'val' and 'all'"):
+    with pytest.raises(DataError, match="no split 'dev'; it has: 'train', 'val', 'all'"):
         folder(str(tree), split="dev")

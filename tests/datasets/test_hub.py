@@ -57,7 +57,7 @@ def test_images_that_are_files_of_their_own_are_read_where_they_lie(tmp_path):
         file = tmp_path / "set" / "train" / kind / f"{i}.png"
         file.parent.mkdir(parents=True)
         file.write_bytes(png(PIXELS[i]))
-    data = hf(str(tmp_path / "set"))
+    data = hf(str(tmp_path / "set"), split="all")
     assert data.paths() == ("0.png", "1.png")
     assert np.array_equal(np.rint(255 * data.take(np.arange(2)).x), PIXELS[:2].transpose(0, 3, 1, 2))
     file.unlink()
@@ -78,7 +78,7 @@ def test_the_fingerprint_is_that_of_the_split(stored):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "dev"}, "no split 'dev'; it has 'train', 'test'"),
+        ({"split": "dev"}, "no split 'dev'; it has: 'train', 'test'"),
         ({"label_column": "lable"}, "did you mean 'label'"),
     ],
 )

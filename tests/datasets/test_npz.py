@@ -35,12 +35,12 @@ def test_both_splits_are_read(tmp_path, compressed):
 
 def test_arrays_in_fortran_order_keep_their_pixels(tmp_path):
     path = saved(tmp_path, x_train=np.asfortranarray(X), y_train=Y)
-    assert np.array_equal(npz(path).take(np.arange(10)).x, X)
+    assert np.array_equal(npz(path, split="all").take(np.arange(10)).x, X)
 
 
 def test_bytes_are_divided_by_255(tmp_path):
     pixels = np.arange(10 * 27, dtype=np.int64).reshape(10, 3, 3, 3).astype(np.uint8)
-    data = npz(saved(tmp_path, x_train=pixels, y_train=Y))
+    data = npz(saved(tmp_path, x_train=pixels, y_train=Y), split="all")
     assert np.array_equal(data.take(np.arange(10)).x, pixels.astype(np.float32) / np.float32(255))
 
 
@@ -50,12 +50,12 @@ def test_bytes_that_are_all_zero_or_one_are_no_pixels(tmp_path):
 
 def test_class_names_are_read_where_they_are(tmp_path):
     path = saved(tmp_path, x_train=X, y_train=Y, class_names=np.array(["a", "b", "c", "d", "e"]))
-    assert npz(path).class_names == ("a", "b", "c", "d", "e")
+    assert npz(path, split="all").class_names == ("a", "b", "c", "d", "e")
 
 
 def test_a_missing_split_or_array_says_what_is_there(tmp_path):
-    path = saved(tmp_path, x_train=X, y_train=Y)
-    assert "no split 'test'; it has: 'train'" in refused(path, split="test")
+    path = saved(tmp_path, x_train=X, y_train=Y, x_extra=X, y_extra=Y)
+    assert "no split 'test'; it has: 'extra', 'train'" in refused(path, split="test")
     assert "it holds: 'images'" in refused(saved(tmp_path, images=X))
 
 
@@ -86,7 +86,7 @@ def test_altered_bytes_give_samples_or_a_data_error_and_nothing_else(tmp_path, s
         content[position] = random.integers(256)
     (tmp_path / "data.npz").write_bytes(content)
     try:
-        chunks = list(npz(path).chunks(10))
+        chunks = list(npz(path, split="all").chunks(10))
     except DataError:
         return
     assert sum(len(chunk) for chunk in chunks) == 10

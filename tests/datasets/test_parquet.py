@@ -15,6 +15,7 @@ from PIL import Image
 from art_weakrobust.datasets import encoded
 from art_weakrobust.datasets.parquet import ParquetImages, parquet
 from art_weakrobust.errors import DataError
+from art_weakrobust.protocols import Dataset
 
 N = 24
 PIXELS = np.random.default_rng(1).integers(0, 256, (N, 8, 8, 3), dtype=np.uint8)
@@ -38,9 +39,14 @@ def write(folder: Path, content: pa.Table, name: str = "train-00000-of-00001", r
     return str(folder)
 
 
+def whole(path: str | Path, **options) -> Dataset:
+    """One split is all there is in most of these folders; what becomes of it is told in ``test_splits.py``."""
+    return parquet(str(path), split="all", **options)
+
+
 def refused(path: str | Path, **options) -> str:
     with pytest.raises(DataError) as caught:
-        list(parquet(str(path), **options).chunks(N))
+        list(parquet(str(path), **{"split": "all", **options}).chunks(N))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -52,7 +58,7 @@ def expected(ids) -> np.ndarray:
 def test_images_labels_and_paths_come_back_across_shards_in_the_order_of_the_ids(tmp_path):
     write(tmp_path, table(slice(0, 13)), "train-00000-of-00002")
     write(tmp_path, table(slice(13, N)), "train-00001-of-00002")
-    data = parquet(str(tmp_path))
+    data = whole(tmp_path)
     ids = np.array([23, 0, 13, 12, 23, 5])
     samples = data.take(ids)
     assert (len(data), data.input_shape, data.nb_classes) == (N, (3, 8, 8), 3)
@@ -64,7 +70,7 @@ def test_images_labels_and_paths_come_back_across_shards_in_the_order_of_the_ids
 
 @pytest.mark.parametrize(("image", "label", "plain"), [("image", "fine_label", False), ("img", "label", True)])
 def test_the_other_spellings_of_the_layout_are_read(tmp_path, image, label, plain):
-    data = parquet(write(tmp_path, table(image=image, label=label, plain=plain)))
+    data = whole(write(tmp_path, table(image=image, label=label, plain=plain)))
     samples = data.take(np.arange(N))
     assert np.array_equal(samples.x, expected(np.arange(N)))
     assert (samples.paths is None) is plain
@@ -72,17 +78,17 @@ def test_the_other_spellings_of_the_layout_are_read(tmp_path, image, label, plai
 
 def test_a_label_column_can_be_named(tmp_path):
     path = write(tmp_path, table(coarse=pa.array(LABELS * 2)))
-    assert parquet(path, label_column="coarse").labels().tolist() == (LABELS * 2).tolist()
+    assert whole(path, label_column="coarse").labels().tolist() == (LABELS * 2).tolist()
     assert "did you mean 'coarse'" in refused(path, label_column="coarsse")
 
 
 def test_class_names_come_from_the_hugging_face_metadata(tmp_path):
     note = {"info": {"features": {"label": {"names": ["a", "b", "c", "d"], "_type": "ClassLabel"}}}}
     content = table().replace_schema_metadata({"huggingface": json.dumps(note)})
-    data = parquet(write(tmp_path, content))
+    data = whole(write(tmp_path, content))
     assert (data.class_names, data.nb_classes) == (("a", "b", "c", "d"), 4)
     for damaged in ("{", "[]", '{"info": 3}'):
-        assert parquet(write(tmp_path, content.replace_schema_metadata({"huggingface": damaged}))).class_names == ()
+        assert whole(write(tmp_path, content.replace_schema_metadata({"huggingface": damaged}))).class_names == ()
 
 
 def test_labels_beyond_the_class_names_are_refused(tmp_path):
@@ -96,7 +102,7 @@ def test_nothing_but_the_first_images_headers_is_decoded_before_a_batch_is_taken
     decoded = []
     original = encoded.decoded
     monkeypatch.setattr(encoded, "decoded", lambda *args: decoded.append(args) or original(*args))
-    data = parquet(write(tmp_path, table()))
+    data = whole(write(tmp_path, table()))
     data.labels()
     data.fingerprint()
     assert decoded == []
@@ -122,18 +128,17 @@ def test_the_test_split_is_the_validation_files_where_there_is_no_other(tmp_path
     assert len(parquet(str(tmp_path), split="test")) == 9
 
 
-def test_one_file_is_one_split_and_never_both(tmp_path):
+def test_one_file_is_one_split_whatever_lies_beside_it(tmp_path):
     write(tmp_path, table(), "things")
-    write(tmp_path, table(), "test-00000-of-00001")
-    assert len(parquet(str(tmp_path / "things.parquet"), split="train")) == N
-    assert len(parquet(str(tmp_path / "test-00000-of-00001.parquet"), split="test")) == N
-    assert "counts as the split 'train'" in refused(tmp_path / "things.parquet", split="test")
-    assert "counts as the split 'test'" in refused(tmp_path / "test-00000-of-00001.parquet", split="train")
+    write(tmp_path, table(slice(0, 8)), "test-00000-of-00001")
+    assert len(whole(tmp_path / "things.parquet")) == N
+    assert len(parquet(str(tmp_path / "test-00000-of-00001.parquet"), split="test")) == 4
 
 
 def test_missing_files_are_told_with_what_is_there(tmp_path):
-    path = write(tmp_path, table())
-    assert "it has the splits: train" in refused(path, split="test")
+    write(tmp_path, table())
+    path = write(tmp_path, table(), "test-00000-of-00001")
+    assert "no split 'dev'; it has: 'test', 'train'" in refused(path, split="dev")
     assert "did you mean 'data'" in refused(_folder(tmp_path / "hub" / "data").parent / "dat")
     write(tmp_path / "hub" / "data", table())
     assert "name the folder that holds them: data" in refused(tmp_path / "hub")
@@ -200,7 +205,7 @@ def test_images_of_mixed_size_are_named(tmp_path):
 def test_images_of_mixed_size_further_down_are_named_when_they_are_taken(tmp_path):
     good = {"bytes": png(PIXELS[0]), "path": ""}
     rows = [good] * 150 + [{"bytes": png(PIXELS[0, :4]), "path": ""}]
-    data = parquet(write(tmp_path, pa.table({"img": rows, "label": [0] * 151}), rows_in_group=50))
+    data = whole(write(tmp_path, pa.table({"img": rows, "label": [0] * 151}), rows_in_group=50))
     assert len(data.take(np.arange(150))) == 150
     with pytest.raises(DataError, match="sample 150 is 8x4, expected 8x8"):
         data.take(np.arange(140, 151))
@@ -222,10 +227,10 @@ def test_a_path_without_bytes_is_told(tmp_path):
 
 def test_a_set_is_grey_where_its_images_are_and_in_colour_where_one_is(tmp_path):
     grey = [png(pixels[..., 0]) for pixels in PIXELS]
-    data = parquet(write(tmp_path, pa.table({"img": grey, "label": LABELS})))
+    data = whole(write(tmp_path, pa.table({"img": grey, "label": LABELS})))
     assert data.input_shape == (1, 8, 8)
     assert np.array_equal(data.take(np.array([2])).x[0, 0], expected([2])[0, 0])
-    mixed = parquet(write(tmp_path, pa.table({"img": [*grey[:-1], png(PIXELS[-1])], "label": LABELS})))
+    mixed = whole(write(tmp_path, pa.table({"img": [*grey[:-1], png(PIXELS[-1])], "label": LABELS})))
     assert mixed.input_shape == (3, 8, 8)
     assert np.array_equal(mixed.take(np.array([N - 1])).x, expected([N - 1]))
 
@@ -265,7 +270,7 @@ def test_altered_bytes_give_samples_or_a_data_error_and_nothing_else(tmp_path, s
         content[position] = random.integers(256)
     file.write_bytes(content)
     try:
-        chunks = list(parquet(str(tmp_path)).chunks(N))
+        chunks = list(whole(tmp_path).chunks(N))
     except DataError:
         return
     assert sum(len(chunk) for chunk in chunks) == N
@@ -279,10 +284,10 @@ def test_a_path_that_is_no_text_is_told(tmp_path):
 
 def test_the_fingerprint_follows_files_and_labels_not_the_folder(tmp_path):
     a, b, c = (_folder(tmp_path / name) for name in "abc")
-    first = parquet(write(a, table())).fingerprint()
-    assert parquet(write(b, table())).fingerprint() == first
+    first = whole(write(a, table())).fingerprint()
+    assert whole(write(b, table())).fingerprint() == first
     relabelled = table().set_column(1, "label", pa.array(LABELS[::-1]))
-    assert parquet(write(c, relabelled)).fingerprint() != first
+    assert whole(write(c, relabelled)).fingerprint() != first
 
 
 def test_the_shipped_cifar10_is_read_as_it_is_published(real_data):

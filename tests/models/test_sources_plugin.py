@@ -25,7 +25,7 @@ def test_the_names_are_there(manager):
 def test_a_data_set_is_made_by_name_with_the_split_that_is_offered(manager, tmp_path):
     assert len(manager.make("dataset", "digits", "", offered={"split": "test", "label_column": None})) == 445
     np.savez(tmp_path / "a.npz", x_test=np.zeros((3, 1, 2, 2)), y_test=[0, 1, 0])
-    assert len(manager.make("dataset", "npz", str(tmp_path / "a.npz"), offered={"split": "test"})) == 3
+    assert len(manager.make("dataset", "npz", str(tmp_path / "a.npz"), offered={"split": "all"})) == 3
 
 
 def test_a_model_is_made_by_name_with_the_normalisation_that_is_written(manager):

@@ -91,7 +91,18 @@ def test_figures_are_those_of_the_table_that_robustbench_publishes():
 def test_the_figures_say_where_they_are_from():
     source = json.loads(Path(registry.__file__).with_name("robustbench_zoo.json").read_text(encoding="utf-8"))["source"]
     assert source["distribution"] == "robustbench 1.1.1 (PyPI)"
-    assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in source["same_figures_at_commit"].values())
+    assert re.fullmatch(r"[0-9a-f]{64}", source["sha256"])
+    commits = [source["commit"], *source["same_figures_at_commit"].values()]
+    assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in commits)
+
+
+def test_figures_that_are_others_at_the_commit_are_told_and_where_ours_stand():
+    source = json.loads(Path(registry.__file__).with_name("robustbench_zoo.json").read_text(encoding="utf-8"))["source"]
+    for other in source["differ_at_commit"]:
+        ours = entry(other["dataset"], other["threat"], other["name"])
+        assert (ours.clean, ours.robust) != (other["clean"], other["robust"])
+        assert f"model_info/{ours.argument}.json" in source["same_figures_at_commit"]
+    assert f"{len(ALL) - len(source['differ_at_commit'])} of the {len(ALL)} models" in source["compared"]
 
 
 def test_what_a_caller_has_to_know_comes_with_the_name():

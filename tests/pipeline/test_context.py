@@ -13,7 +13,8 @@ from art_weakrobust.errors import DataError
 from art_weakrobust.execution.serial import SerialMap
 from art_weakrobust.pipeline.parts import GUARD_SIZE, split_test
 
-LABELS = np.arange(1000) % 10
+EVERY = np.arange(1000)
+LABELS = EVERY % 10
 
 
 def dataset(n=20):
@@ -22,7 +23,7 @@ def dataset(n=20):
 
 
 def test_the_guard_part_lies_beyond_the_test_limit_where_a_tenth_of_the_split_is_left_there():
-    test, guard = split_test(LABELS, 600, seed=0)
+    test, guard = split_test(EVERY, LABELS, 600, seed=0)
     np.testing.assert_array_equal(test, np.arange(600))
     assert guard.min() >= 600
     assert len(guard) == 400
@@ -30,23 +31,31 @@ def test_the_guard_part_lies_beyond_the_test_limit_where_a_tenth_of_the_split_is
 
 @pytest.mark.parametrize("limit", [None, 950, 5000])
 def test_otherwise_the_guard_part_is_a_tenth_of_the_split_that_is_then_not_in_the_test_set(limit):
-    test, guard = split_test(LABELS, limit, seed=0)
+    test, guard = split_test(EVERY, LABELS, limit, seed=0)
     assert len(guard) == 100
     assert not np.intersect1d(test, guard).size
     assert len(test) == min(limit or 900, 900)
 
 
 def test_the_guard_part_is_never_larger_than_its_cap():
-    labels = np.arange(10 * GUARD_SIZE * 2) % 10
+    every = np.arange(10 * GUARD_SIZE * 2)
     for limit in (None, 100):
-        assert len(split_test(labels, limit, seed=0)[1]) == GUARD_SIZE
+        assert len(split_test(every, every % 10, limit, seed=0)[1]) == GUARD_SIZE
 
 
 def test_the_guard_part_is_stratified_and_seeded():
-    guard = split_test(LABELS, None, seed=3)[1]
+    guard = split_test(EVERY, LABELS, None, seed=3)[1]
     np.testing.assert_array_equal(np.bincount(LABELS[guard]), np.full(10, 10))
-    np.testing.assert_array_equal(guard, split_test(LABELS, None, seed=3)[1])
-    assert not np.array_equal(guard, split_test(LABELS, None, seed=4)[1])
+    np.testing.assert_array_equal(guard, split_test(EVERY, LABELS, None, seed=3)[1])
+    assert not np.array_equal(guard, split_test(EVERY, LABELS, None, seed=4)[1])
+
+
+@pytest.mark.parametrize("limit", [None, 600])
+def test_of_a_half_both_parts_have_the_ids_of_the_whole(limit):
+    odd = EVERY[1::2]
+    test, guard = split_test(odd, LABELS[odd], None if limit is None else limit // 2, seed=0)
+    np.testing.assert_array_equal(np.union1d(test, guard), odd)
+    np.testing.assert_array_equal(np.unique(LABELS[guard]), [1, 3, 5, 7, 9])
 
 
 def test_a_subset_keeps_the_ids_of_the_whole_split():

@@ -13,7 +13,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from art_weakrobust.report.html import html_report
-from art_weakrobust.results import Finetuning, PerturbationType, Records, Scores, Validation, WeakSet
+from art_weakrobust.results import FLIPS, Finetuning, PerturbationType, Records, Scores, Validation, WeakSet
+from art_weakrobust.validation.flips import examples
 
 EPS = 2 / 255
 TYPES = (
@@ -145,6 +146,28 @@ def gallery(weak: np.ndarray, images: np.ndarray, labels: np.ndarray, *, after: 
     )
 
 
+def flipped(before: Validation, after: Validation, side: int, channels: int) -> pa.Table:
+    """The originals of what fine-tuning fixed or broke in the sets without weak samples."""
+    found = {
+        name: sorted({index for ids in examples(before, after, name).values() for index in ids})
+        for name in ("control", "test")
+    }
+    return pa.Table.from_pylist(
+        [
+            {
+                "set": name,
+                "index": index,
+                "path": f"{index}.png",
+                "shape": list(image.shape),
+                "original": image.tobytes(),
+            }
+            for name, ids in found.items()
+            for index, image in zip(ids, pictures(np.array(ids, np.int64), side, channels), strict=True)
+        ],
+        schema=FLIPS,
+    )
+
+
 PROVENANCE = {
     "title": "digits-cnn on digits",
     "command": "art-weakrobust run --model digits-cnn --dataset digits --radius 40/255 --out runs/digits",
@@ -214,6 +237,16 @@ def finetuning(trained_ids: np.ndarray) -> Finetuning:
     )
 
 
+def pictures(ids: np.ndarray, side: int, channels: int) -> np.ndarray:
+    """Digits, enlarged, uint8 (n, c, side, side); beyond 8 px with a texture, so that they weigh what photos do."""
+    scale = side // 8
+    images = np.kron(load_digits().images[ids], np.ones((1, scale, scale))) / 16 * 255
+    images = np.repeat(images[:, None], channels, axis=1)
+    if side > 8:
+        images = images * 0.75 + np.random.default_rng(8).integers(0, 60, images.shape, dtype=np.uint8)
+    return images.clip(0, 255).astype(np.uint8)
+
+
 @cache
 def build(
     *,
@@ -236,19 +269,16 @@ def build(
     scored = scores(labels)
     chosen = weak_set(scored, max(shown, 60))
     order = np.argsort(-np.nan_to_num(scored["score"], nan=-1), kind="stable")[:shown]
-    scale = side // 8
-    images = np.kron(digits.images[order], np.ones((1, scale, scale))) / 16 * 255
-    images = np.repeat(images[:, None], channels, axis=1)
-    if side > 8:
-        images = images * 0.75 + np.random.default_rng(8).integers(0, 60, images.shape, dtype=np.uint8)
-    table = gallery(order, images.clip(0, 255).astype(np.uint8), labels, after=after)
+    table = gallery(order, pictures(order, side, channels), labels, after=after)
     sets = {"held_out": chosen.held_out, "control": chosen.control, "test": np.arange(400)}
     kinds = TYPES[:types]
+    phases = [verdicts(kinds, phase, sets, labels) for phase in ("before", "after")]
     return Records(
         scores=scored,
         weak_set=chosen,
-        before=verdicts(kinds, "before", sets, labels),
-        after=verdicts(kinds, "after", sets, labels) if after else None,
+        before=phases[0],
+        after=phases[1] if after else None,
+        flipped=flipped(phases[0], phases[1], side, channels) if after else None,
         finetuning=finetuning(chosen.tune) if after else None,
         samples=table,
         class_names=tuple(f"digit {k}" for k in range(10))

@@ -187,6 +187,29 @@ def test_a_cell_of_the_flips_opens_its_samples(
     assert len(expected) == number, "all 60 weak samples are shown"
 
 
+def test_a_cell_of_the_test_set_opens_the_samples_that_were_fixed(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    page.locator("#changed .view.a .flips > summary").click()
+    link = page.locator("#changed .view.a .flips tbody tr", has_text="pixelate").locator("a").first
+    number = int(link.inner_text())
+    link.click()
+    strips = page.locator("#changed .view.a .strip:visible")
+    assert strips.count() == 1
+    assert "pixelate" in strips.inner_text().lower()
+    assert strips.locator("li svg").count() == min(6, number)
+    assert strips.locator("li svg").first.bounding_box()["width"] > 30
+    strips.locator("a", has_text="all types").click()
+    assert strips.count() > 1
+
+
+def test_an_address_that_was_mailed_opens_the_samples_of_another_set(visit: Callable[..., Any], written: str) -> None:
+    page = visit(written)
+    address = page.locator("#changed .view.c .flips tbody a").first.get_attribute("href")
+    page = visit(f"{written}{address}")
+    assert page.locator("#changed .seg input[value=c]").is_checked()
+    assert page.locator(address).is_visible()
+
+
 def test_a_cell_opens_its_samples_though_one_type_ran_and_all_were_right(
     visit: Callable[..., Any], make_records: Callable[..., Records], tmp_path: Path
 ) -> None:

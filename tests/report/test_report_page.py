@@ -182,8 +182,8 @@ def test_marks_are_hollow_before_and_solid_after(html: str) -> None:
 
 def test_samples_are_original_and_neighbor_side_by_side(html: str, page: Page) -> None:
     assert html.count('<div class="thumb"') == 60
-    assert {"sheet-original", "sheet-neighbor"} <= set(page.ids)
-    assert html.count("data:image/webp;base64,") == 2
+    assert {"sheet-original", "sheet-neighbor", "sheet-flips"} <= set(page.ids)
+    assert html.count("data:image/webp;base64,") == 3
 
 
 def test_the_dial_s_curve_has_its_intervals_and_the_choice(html: str, summary: dict[str, Any]) -> None:

@@ -73,6 +73,46 @@ class TestFlips:
         assert "data-filter" not in test + control.split("Corruptions that training drew")[0]
         assert 'data-filter="type=pgd-linf&amp;after=f"' in held_out
 
+    def test_fixed_and_broken_of_the_other_sets_open_their_first_samples(
+        self, summary: dict[str, Any], files: Any
+    ) -> None:
+        html = section(files["report.html"].decode(), "changed")
+        counted = {(row["set"], row["type"]): row for row in summary["tables"]["flips"]}
+        shown = summary["tables"]["flipped"]
+        cells = {(row["set"], row["type"], row["outcome"]) for row in shown}
+        assert {name for name, _, _ in cells} == {"control", "test"}
+        for name, kind, outcome in cells:
+            own = [row for row in shown if (row["set"], row["type"], row["outcome"]) == (name, kind, outcome)]
+            assert len(own) == min(6, counted[name, kind][outcome])
+            assert all((row["right_after"] > row["right_before"]) is (outcome == "fixed") for row in own)
+        linked = re.findall(r'href="#(flip-[ac][0-9]+-(?:fixed|broken))"', html)
+        assert len(linked) == len(cells)
+        assert sorted(linked) == sorted(re.findall(r'id="(flip-[ac][0-9]+-(?:fixed|broken))"', html))
+        assert html.count('<use href="#sheet-flips"/>') == len(shown)
+
+    def test_a_single_verdict_tells_what_it_was_and_several_how_many_were_right(self, summary: dict[str, Any]) -> None:
+        single = next(row for row in summary["tables"]["flipped"] if row["type"] == "pgd-linf")
+        several = next(row for row in summary["tables"]["flipped"] if row["type"] == "contrast")
+        assert (single["severities"], several["severities"]) == (1, 5)
+        assert single["prediction_before"] != single["prediction_after"] == single["label"]
+        assert several["prediction_before"] is None
+
+    def test_flipped_samples_are_told_in_words_where_no_image_is_shown(self, records: Records) -> None:
+        html = section(html_report(max_samples=0)(records)["report.html"].decode(), "changed")
+        assert "sheet-flips" not in html
+        assert 'class="tiles bare"' in html
+
+    def test_without_kept_images_no_figure_of_the_other_sets_opens_anything(self, records: Records) -> None:
+        html = section(page_of(records.with_(flipped=None)), "changed")
+        assert 'href="#flip' not in html
+        assert "The figures of this set open nothing" in html
+
+    def test_paths_of_flipped_samples_are_escaped(self, records: Records) -> None:
+        table = records.flipped
+        paths = pa.array(['"><script>window.pwned=1</script>'] * table.num_rows)
+        html = page_of(records.with_(flipped=table.set_column(table.column_names.index("path"), "path", paths)))
+        assert "<script>window.pwned" not in html
+
 
 class TestCurves:
     def test_the_dial_names_the_command_that_chooses_another(self, files: Any) -> None:

@@ -56,9 +56,9 @@ def weakest_samples(
         "index": samples.ids,
         "rank": np.arange(1, len(samples) + 1),
         "shape": [list(samples.x.shape[1:])] * len(samples),
-        "original": _pixels(samples.x, every),
-        "neighbor": _pixels(near, (number >= 0) & (source is not None)),
-        "adversarial": _pixels(adversarial, fooled),
+        "original": pixel_bytes(samples.x),
+        "neighbor": pixel_bytes(near, (number >= 0) & (source is not None)),
+        "adversarial": pixel_bytes(adversarial, fooled),
     }
     table = _judged(conform(pa.table(columns), SAMPLES), estimator_before, "before", every, batch_size)
     return table if estimator_after is None else with_after(table, estimator_after, weak_set, batch_size=batch_size)
@@ -72,6 +72,17 @@ def with_after(samples: Table, estimator: Estimator, weak_set: WeakSet, *, batch
     """
     held_out = np.isin(column(samples, "index").astype(np.int64), weak_set.held_out)
     return _judged(conform(samples, SAMPLES), estimator, "after", held_out, batch_size)
+
+
+def pixel_bytes(x: np.ndarray, there: np.ndarray | None = None) -> pa.Array:
+    """Return images as the report's tables keep them: uint8 bytes in (c, h, w) order.
+
+    :param x: floats (n, c, h, w) in [0, 1].
+    :param there: bool (n,), False for null; None for all.
+    """
+    levels = np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)
+    known = np.full(len(levels), True) if there is None else there
+    return pa.array([image.tobytes() if one else None for image, one in zip(levels, known, strict=True)], pa.binary())
 
 
 def _judged(samples: Table, estimator: Estimator, phase: str, there: np.ndarray, batch_size: int) -> Table:
@@ -125,9 +136,3 @@ def _adversarials(
     result = attack_samples(attack, estimator, samples, seed=seed, batch_size=batch_size)
     clean_correct = result.clean_logits.argmax(1) == samples.y
     return result.x_adv, clean_correct & np.asarray(result.correct == False)  # noqa: E712 - three-valued
-
-
-def _pixels(x: np.ndarray, there: np.ndarray) -> pa.Array:
-    levels = np.rint(np.clip(x, 0, 1) * 255).astype(np.uint8)
-    images = [image.tobytes() if known else None for image, known in zip(levels, there, strict=True)]
-    return pa.array(images, pa.binary())

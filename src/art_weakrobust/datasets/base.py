@@ -121,25 +121,26 @@ def limited_ids(dataset: Dataset, limit: int | None, seed: int = 0) -> np.ndarra
     if limit is not None and limit < 1:
         raise UsageError(f"limit {limit} has to be 1 or more; leave it out for all {len(dataset)} samples")
     if limit is None or limit >= len(dataset):
-        return np.arange(len(dataset), dtype=np.int64)
-    if isinstance(dataset, ImageDataset) and dataset.class_folders:
-        return stratified(np.arange(len(dataset)), dataset.labels(), limit, seed)
-    return np.arange(limit, dtype=np.int64)
+        return ids_of(dataset)
+    if getattr(dataset, "class_folders", False):
+        return stratified(ids_of(dataset), labels_of(dataset), limit, seed)
+    return ids_of(dataset)[:limit]
 
 
 def stratified(ids: np.ndarray, labels: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Return ``size`` of the ids, sorted, int64, drawn at random with every class's share kept.
 
     :param ids: of samples, each once.
-    :param labels: of all samples, int64, indexed by id.
+    :param labels: of these samples, int64, in the order of ``ids``.
     :param seed: the draw is a function of the arguments alone.
     """
-    order = np.random.default_rng(seed).permutation(ids)
+    order = np.random.default_rng(seed).permutation(len(ids))
+    drawn = labels[order]
     share = np.empty(len(order))  # how much of its class is dealt out when a sample is
-    for label in np.unique(labels[order]):
-        members = np.flatnonzero(labels[order] == label)
+    for label in np.unique(drawn):
+        members = np.flatnonzero(drawn == label)
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(order[np.argsort(share, kind="stable")[:size]]).astype(np.int64)
+    return np.sort(ids[order[np.argsort(share, kind="stable")[:size]]]).astype(np.int64)
 
 
 def scaled(pixels: np.ndarray) -> np.ndarray:

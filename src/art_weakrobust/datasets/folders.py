@@ -1,14 +1,12 @@
 """Images in class folders: ``ROOT/SPLIT/CLASS/*.jpg``, or ``ROOT/CLASS/*.jpg`` where there is one split only.
 
-Ids are positions among the paths of a split, sorted as text. Where one split is all there is, whatever it is called, a
-seeded, stratified half of it is the test set and the other half the training set; ``all`` is the whole.
+Ids are positions among the paths of a split, sorted as text; one split alone is halved, as :mod:`.splits` does.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,20 +15,14 @@ import numpy as np
 from ..errors import DataError, nearest
 from ..protocols import Dataset
 from . import checks
-from .base import digest, stratified
+from .base import digest
 from .encoded import EncodedImages, file_bytes
 from .fit import Fit
+from .splits import ALL, WORDS, named, part_of_one
 from .subset import part
 
-_log = logging.getLogger(__name__)
-
 SUFFIXES = (".jpg", ".jpeg", ".png")
-_SPLITS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "test": ("test", "testing", "val", "validation", "valid"),
-    "validation": ("val", "validation", "valid"),
-}
-_FOLDERS = frozenset(word for words in _SPLITS.values() for word in words)
+_FOLDERS = frozenset(word for words in WORDS.values() for word in words)
 _SAMPLED = 1024  # files whose sizes the fingerprint reads
 
 
@@ -63,7 +55,7 @@ def folder(
     """Return the images of a split of an ImageFolder layout; classes are the folders of all splits, sorted.
 
     :param argument: path of the root.
-    :param split: ``train``, ``test``, ``validation``, or ``all``: every image there is.
+    :param split: ``train``, ``test``, ``validation``, or ``all``: every image there is; a single split is halved.
     :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param indices: sample ids to keep; None for all.
     :param limit: keep a seeded, stratified N.
@@ -74,9 +66,9 @@ def folder(
     bases = _bases(root, where)
     names = _classes(bases, where)
     labels = {name: number for number, name in enumerate(names)}
-    found = _found(root, bases, split, where, labels, seed)
-    fit = Fit(resize, crop, interpolation, squash)
-    return part(FolderImages(found, where, labels, names, fit), indices, limit, seed)
+    found = _files(root, _asked(bases, split, where), where)
+    data = FolderImages(found, where, labels, names, Fit(resize, crop, interpolation, squash))
+    return part(part_of_one(data, split, seed) if len(bases) == 1 else data, indices, limit, seed)
 
 
 def imagenet(
@@ -108,9 +100,9 @@ def imagenet(
                 f"{where}: the folder {name!r} is none of ImageNet-1k's 1,000 WordNet ids{hint} "
                 "for classes of your own use folder:ROOT"
             )
-    found = _found(root, bases, split, where, labels, seed)
-    fit = Fit(resize, crop, interpolation, squash)
-    return part(FolderImages(found, where, labels, _names(), fit), indices, limit, seed)
+    found = _files(root, _asked(bases, split, where), where)
+    data = FolderImages(found, where, labels, _names(), Fit(resize, crop, interpolation, squash))
+    return part(part_of_one(data, split, seed) if len(bases) == 1 else data, indices, limit, seed)
 
 
 def wnids() -> tuple[str, ...]:
@@ -180,21 +172,13 @@ def _classes(bases: Mapping[str, Path], where: str) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _found(
-    root: Path, bases: Mapping[str, Path], split: str, where: str, labels: Mapping[str, int], seed: int
-) -> Found:
-    by_word = {name.lower(): base for name, base in bases.items()}
-    if split == "all":
-        return _files(root, list(bases.values()), where)
-    if len(bases) == 1 and split in _SPLITS:  # whatever it is called: no image may be in two of its parts
-        return _half(_files(root, list(bases.values()), where), split, where, labels, seed)
-    known = [by_word[word] for word in _SPLITS.get(split, (split,)) if word in by_word]
-    if not known:
-        raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, bases))} and 'all'")
-    return _files(root, known[:1], where)
+def _asked(bases: Mapping[str, Path], split: str, where: str) -> Iterable[Path]:
+    if split == ALL:
+        return bases.values()
+    return (bases[named(split, tuple(bases), where, all_of=True)],)
 
 
-def _files(root: Path, bases: Sequence[Path], where: str) -> Found:
+def _files(root: Path, bases: Iterable[Path], where: str) -> Found:
     pairs = sorted(
         (file, kind.name) for base in bases for kind in _folders(base, where) for file in _images(kind, where)
     )
@@ -210,18 +194,6 @@ def _images(kind: Path, where: str) -> Iterator[Path]:
                 yield Path(place, name)
     if count == 0:
         raise DataError(f"{where}: the class folder {str(kind)!r} holds no {', '.join(SUFFIXES)}; fill or remove it")
-
-
-def _half(found: Found, split: str, where: str, labels: Mapping[str, int], seed: int) -> Found:
-    """Return the test half of a single split, which is that for validation as well, or what is left for training."""
-    y = np.array([labels[kind] for kind in found.classes])
-    every = np.arange(len(y))
-    test = stratified(every, y, len(y) // 2, seed)
-    kept = np.setdiff1d(every, test) if split == "train" else test
-    if len(kept) == 0:
-        raise DataError(f"{where}: {len(y)} image is too few to halve; use --split all")
-    _log.warning("%s: one split is all there is; a half drawn with seed %d is the test set", where, seed)
-    return Found(found.root, tuple(found.files[i] for i in kept), tuple(found.classes[i] for i in kept))
 
 
 def _names() -> tuple[str, ...]:

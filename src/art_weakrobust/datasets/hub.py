@@ -15,7 +15,8 @@ from . import checks
 from .base import digest
 from .encoded import EncodedImages, file_bytes
 from .fit import Fit
-from .shards import SPLITS, column_of_labels
+from .shards import column_of_labels
+from .splits import named, part_of_one
 from .subset import part
 
 
@@ -31,22 +32,26 @@ def hf(
     download: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Return the images of a split of a Hugging Face data set; code that comes with a data set is never run.
 
     :param argument: ``NAME`` or ``NAME@CONFIG`` on the hub, or the path of a local folder.
-    :param split: ``train``, ``test`` (``validation`` where there is no ``test``), or as the data set calls it.
+    :param split: ``train``, ``test`` (``validation`` where there is no ``test``), or as the data set calls it; a single
+        split is halved, and ``all`` is the whole.
     :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
     :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param download: fetch what is not in the library's cache; never by default.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
+    :param seed: of the halves of a single split.
     :raises DataError: where the data set, the split, a column, a label or an image is not what it should be.
     """
     where = f"hf:{argument} ({split})"
-    rows = _loaded(argument, split, download, where)
-    fit = Fit(resize, crop, interpolation, squash)
-    return part(HubImages(rows, where, label_column, fit), indices, limit)
+    there = _loaded(argument, download, where)
+    rows = there[named(split, tuple(there), where)]
+    data = HubImages(rows, where, label_column, Fit(resize, crop, interpolation, squash))
+    return part(part_of_one(data, split, seed) if len(there) == 1 else data, indices, limit)
 
 
 class HubImages(EncodedImages):
@@ -87,7 +92,8 @@ class HubImages(EncodedImages):
         return tuple(Path(path or "").name for path in self._names[ids.tolist()]["path"])
 
 
-def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
+def _loaded(argument: str, download: bool, where: str) -> Any:
+    """Return split -> rows."""
     import datasets
 
     name, _, config = argument.partition("@")
@@ -95,15 +101,11 @@ def _loaded(argument: str, split: str, download: bool, where: str) -> Any:
         raise DataError(f"{where} needs the name of a data set, as in hf:uoft-cs/cifar10")
     try:
         with nullcontext() if download else _offline():
-            found = datasets.load_dataset(name, config or None)
+            return datasets.load_dataset(name, config or None)
     except (OSError, ValueError, RuntimeError) as error:
         cause = " ".join(str(error).split())[:300]
         hint = "" if download else "; --download lets the library fetch what is not in its cache"
         raise DataError(f"{where} cannot be loaded: {cause}{hint}") from error
-    word = next((word for word in SPLITS.get(split, (split,)) if word in found), None)
-    if word is None:
-        raise DataError(f"{where}: there is no split {split!r}; it has {', '.join(map(repr, found))}")
-    return found[word]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ..protocols import Dataset
 from . import checks
 from .arrays import ArrayDataset
 from .downloads import mistaken_for
+from .splits import named, part_of_one
 from .subset import part
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of the name and of the extra field end it
@@ -30,7 +31,12 @@ _DAMAGED = (
 
 
 def npz(
-    argument: str, *, split: str = "train", indices: Sequence[int] | None = None, limit: int | None = None
+    argument: str,
+    *,
+    split: str = "train",
+    indices: Sequence[int] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Return the arrays of a split: x (n, c, h, w), floats in [0, 1] or uint8, which is divided by 255; y as in ART.
 
@@ -39,9 +45,11 @@ def npz(
     ``class_names`` of text is read where there is one.
 
     :param argument: path of the file.
-    :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``.
+    :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``; a single split
+        is halved, and ``all`` is the whole.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
+    :param seed: of the halves of a single split.
     :raises DataError: where the file or an array is not what it should be.
     """
     path = checks.existing(argument, "npz")
@@ -51,21 +59,23 @@ def npz(
             raise DataError(f"npz: {argument!r} {mistake}")
         with zipfile.ZipFile(path) as archive:
             arrays = {Path(item.filename).stem: item for item in archive.infolist() if item.filename.endswith(".npy")}
-            _has_split(set(arrays), split, argument)
-            x, y = (_array(path, archive, arrays[f"{axis}_{split}"]) for axis in "xy")
+            there = _splits(set(arrays), argument)
+            word = named(split, there, f"npz:{argument}")
+            x, y = (_array(path, archive, arrays[f"{axis}_{word}"]) for axis in "xy")
             names = _array(path, archive, arrays["class_names"]) if "class_names" in arrays else ()
     except _DAMAGED as error:
         raise DataError(f"npz: {argument!r} cannot be read as npz: {error}; write it again with numpy.savez") from error
     class_names = [str(name) for name in np.ravel(names)]
-    return part(ArrayDataset(x, y, class_names=class_names, name=name, allow_bytes=True), indices, limit)
+    data = ArrayDataset(x, y, class_names=class_names, name=name, allow_bytes=True)
+    return part(part_of_one(data, split, seed) if len(there) == 1 else data, indices, limit)
 
 
-def _has_split(arrays: set[str], split: str, argument: str) -> None:
+def _splits(arrays: set[str], argument: str) -> list[str]:
     words = sorted({name[2:] for name in arrays if name.startswith("x_") and f"y_{name[2:]}" in arrays})
     if not words:
         have = ", ".join(map(repr, sorted(arrays))) or "nothing"
         raise DataError(f"npz: {argument!r} needs arrays x_train, y_train, x_test, y_test; it holds: {have}")
-    checks.split(split, words, f"npz:{argument}")
+    return words
 
 
 def _array(path: Path, archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> np.ndarray:

@@ -22,6 +22,7 @@ from .base import digest
 from .encoded import EncodedImages
 from .fit import Fit
 from .shards import CACHE_BYTES, Shards, column_of_labels, find_shards
+from .splits import part_of_one
 from .subset import part
 
 _IMAGE_COLUMNS = ("img", "image")
@@ -38,22 +39,25 @@ def parquet(
     squash: bool = False,
     indices: Sequence[int] | None = None,
     limit: int | None = None,
+    seed: int = 0,
 ) -> Dataset:
     """Return the images of a split of a folder of ``train-*``/``test-*`` parquet files, or of one file.
 
     :param argument: path of the folder or file.
-    :param split: ``train``, ``test`` or ``validation``; see :func:`~art_weakrobust.datasets.shards.find_shards`.
+    :param split: ``train``, ``test`` or ``validation``; see :func:`~art_weakrobust.datasets.shards.find_shards`. A
+        single split, as one file is, is halved, and ``all`` is the whole.
     :param label_column: where the labels are, if neither in ``label`` nor in ``fine_label``.
     :param resize: see :class:`~art_weakrobust.datasets.fit.Fit`, as for ``crop``, ``interpolation`` and ``squash``.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
+    :param seed: of the halves of a single split.
     :raises DataError: where a path, file, column, label or image is not what it should be.
     """
     path = checks.existing(argument, "parquet")
     where = f"parquet:{argument} ({split})"
-    fit = Fit(resize, crop, interpolation, squash)
-    data = ParquetImages(find_shards(path, split, where), where, label_column=label_column, fit=fit)
-    return part(data, indices, limit)
+    files, alone = find_shards(path, split, where)
+    data = ParquetImages(files, where, label_column=label_column, fit=Fit(resize, crop, interpolation, squash))
+    return part(part_of_one(data, split, seed) if alone else data, indices, limit)
 
 
 class ParquetImages(EncodedImages):

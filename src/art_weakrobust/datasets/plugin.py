@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..plugins import Spec, hookimpl
 
+_HALVED = {"one split alone": "halved by the seed, --split train and test; --split all is the whole"}
+
 
 @hookimpl
 def weakrobust_register_datasets() -> list[Spec]:
@@ -19,7 +21,10 @@ def weakrobust_register_datasets() -> list[Spec]:
             "parquet",
             "PNG or JPEG images in parquet files of the Hugging Face layout: parquet:FOLDER or parquet:FILE",
             "art_weakrobust.datasets.parquet:parquet",
-            facts={"columns": "img or image: struct<bytes, path> or bytes; label or fine_label, or --label-column"},
+            facts={
+                "columns": "img or image: struct<bytes, path> or bytes; label or fine_label, or --label-column",
+                **_HALVED,
+            },
         ),
         Spec(
             "cifar10",
@@ -37,25 +42,25 @@ def weakrobust_register_datasets() -> list[Spec]:
             "imagenet",
             "ImageNet-1k in the ImageFolder layout: imagenet:ROOT; classes by WordNet id, also of a pruned tree",
             "art_weakrobust.datasets.folders:imagenet",
-            facts={"layout": "ROOT/SPLIT/WNID/*.JPEG; --resize, --crop; --split all where there is one split"},
+            facts={"layout": "ROOT/SPLIT/WNID/*.JPEG; --resize, --crop; --split all", **_HALVED},
         ),
         Spec(
             "folder",
             "Images in class folders, the ImageFolder layout: folder:ROOT",
             "art_weakrobust.datasets.folders:folder",
-            facts={"layout": "ROOT/SPLIT/CLASS/*.jpg or ROOT/CLASS/*.jpg; --resize, --crop; --split all"},
+            facts={"layout": "ROOT/SPLIT/CLASS/*.jpg or ROOT/CLASS/*.jpg; --resize, --crop; --split all", **_HALVED},
         ),
         Spec(
             "hf",
             "A data set of the Hugging Face hub or a local one, by the datasets library: hf:NAME or hf:NAME@CONFIG",
             "art_weakrobust.datasets.hub:hf",
             needs=("hf",),
-            facts={"columns": "one image column; label or fine_label, or --label-column"},
+            facts={"columns": "one image column; label or fine_label, or --label-column", **_HALVED},
         ),
         Spec(
             "npz",
             "arrays x_train, y_train, x_test, y_test in one npz file: npz:FILE",
             "art_weakrobust.datasets.npz:npz",
-            facts={"pixels": "(n, c, h, w); floats in [0, 1], or uint8, which is divided by 255"},
+            facts={"pixels": "(n, c, h, w); floats in [0, 1], or uint8, which is divided by 255", **_HALVED},
         ),
     ]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError, nearest
 from .downloads import mistaken_for
+from .splits import named
 
 CACHE_BYTES = 256 * 2**20
 """Encoded row groups kept for random access: all of CIFAR, a small part of ImageNet."""
@@ -23,38 +24,30 @@ CACHE_BYTES = 256 * 2**20
 _RECENT = 3
 """Row groups that are kept while batches go through them in order; a batch that touches as many is a random one."""
 
-SPLITS = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "validation", "valid", "val"),
-}
-"""Split -> what data sets of the Hugging Face layout call it, the first that is there."""
-
 LABEL_COLUMNS = ("label", "fine_label")
 
 _SHARD = re.compile(r"(?P<split>[A-Za-z]+)(?:-(?P<number>\d+)(?:-of-(?P<count>\d+))?.*)?\.parquet\Z")
 
 
-def find_shards(path: Path, split: str, where: str) -> list[Path]:
-    """Return the files of a split, sorted by name.
+def find_shards(path: Path, split: str, where: str) -> tuple[list[Path], bool]:
+    """Return the files of a split, sorted by name, and whether it is all there is, as a single file is.
 
-    In a folder they are ``SPLIT-*.parquet`` or ``SPLIT.parquet``; ``test`` is ``validation-*`` where there is no
-    ``test-*``, since many sets keep their test labels to themselves. A single file is the split that its name says,
-    otherwise ``train``: one file never serves as training and test set both.
+    In a folder they are ``SPLIT-*.parquet`` or ``SPLIT.parquet``.
 
     :raises DataError: where there are none, or some of ``-of-NNNNN`` are missing.
     """
     if path.is_file():
-        return [_single(path, split, where)]
+        named(split, (path.stem,), where)
+        return [path], True
     by_word: dict[str, list[Path]] = {}
     for file in _listed(path, where):
         if (match := _SHARD.match(file.name)) and file.is_file():
             by_word.setdefault(match["split"].lower(), []).append(file)
-    word = next((word for word in SPLITS.get(split, (split,)) if word in by_word), None)
-    if word is None:
-        raise DataError(f"{where}: no {split}-*.parquet in {str(path)!r}{_instead(path, split, by_word)}")
-    _complete(by_word[word], where)
-    return by_word[word]
+    if not by_word:
+        raise DataError(f"{where}: no SPLIT-*.parquet in {str(path)!r}{_further_in(path)}")
+    files = by_word[named(split, tuple(by_word), where)]
+    _complete(files, where)
+    return files, len(by_word) == 1
 
 
 def column_of_labels(names: Sequence[str], wanted: str | None, where: str) -> str:
@@ -82,21 +75,7 @@ def _listed(folder: Path, where: str) -> list[Path]:
         raise DataError(f"{where}: the folder {str(folder)!r} cannot be read: {error.strerror or error}") from error
 
 
-def _single(path: Path, split: str, where: str) -> Path:
-    match = _SHARD.match(path.name)
-    word = match["split"].lower() if match else ""
-    says = next((name for name in ("train", "test", "validation") if word in SPLITS[name]), "train")
-    if split != says and word not in SPLITS.get(split, ()):
-        raise DataError(
-            f"{where}: {path.name!r} is one file and counts as the split {says!r}, {split!r} was asked for; "
-            "put train-*.parquet and test-*.parquet in one folder and name the folder, or use --split"
-        )
-    return path
-
-
-def _instead(path: Path, split: str, by_word: dict[str, list[Path]]) -> str:
-    if by_word:
-        return f"{nearest(split, tuple(by_word)) or ';'} it has the splits: {', '.join(sorted(by_word))}"
+def _further_in(path: Path) -> str:
     inside = sorted({file.parent.relative_to(path).as_posix() for file in path.glob("*/*.parquet")})
     return f"; name the folder that holds them: {', '.join(inside)}" if inside else "; it holds no such parquet files"
 

@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..protocols import Dataset
 from ..results import Samples
 from . import checks
-from .base import labels_in, limited_ids
+from .base import ids_of, labels_in, limited_ids
 
 
 class Derived:
@@ -41,22 +41,32 @@ class Subset(Derived):
         """Return the labels of these samples, int64 (n,), in the order of :attr:`ids`."""
         whole = getattr(self.data, "labels", None)
         if callable(whole):
-            return np.asarray(whole(), np.int64)[self.ids]
+            labels: np.ndarray = np.asarray(whole(), np.int64)[self._places()]
+            return labels
         return labels_in(self.chunks)
+
+    def paths(self) -> tuple[str, ...] | None:
+        """Return where these samples come from, in the order of :attr:`ids`, or None."""
+        read = getattr(self.data, "paths", None)
+        whole = read() if callable(read) else None
+        return None if whole is None else tuple(whole[at] for at in self._places())
 
     def take(self, ids: np.ndarray) -> Samples:
         """Return the samples of these ids, in this order.
 
         :raises DataError: for an id that does not belong to the subset.
         """
-        stray = np.setdiff1d(ids, self.ids)
-        if len(stray):
-            raise DataError(f"sample {stray[0]} is not in this subset of {len(self)} samples")
+        _refuse_stray(ids, self)
         return self.data.take(ids)
 
     def chunks(self, size: int, ids: np.ndarray | None = None) -> Iterator[Samples]:
         """Yield the samples of ``ids`` (all of the subset by default) in order, ``size`` at a time."""
         return self.data.chunks(size, self.ids if ids is None else ids)
+
+    def _places(self) -> np.ndarray:
+        """Return where these samples stand among those of the other data set, which may be a subset itself."""
+        places: np.ndarray = np.searchsorted(ids_of(self.data), self.ids)
+        return places
 
 
 def part(data: Dataset, indices: Sequence[int] | None = None, limit: int | None = None, seed: int = 0) -> Dataset:
@@ -70,8 +80,16 @@ def part(data: Dataset, indices: Sequence[int] | None = None, limit: int | None 
     if indices is None:
         ids = limited_ids(data, limit, seed)
     else:
-        ids = np.unique(checks.sample_ids(indices, len(data), getattr(data, "name", "data")))
+        there = ids_of(data)
+        ids = np.unique(checks.sample_ids(indices, int(there[-1]) + 1, getattr(data, "name", "data")))
+        _refuse_stray(ids, data)
         if len(ids) == 0:
             raise DataError("indices is empty; name at least one sample id, or leave it out for all")
         ids = ids if limit is None else ids[:limit]
     return data if len(ids) == len(data) else Subset(data, ids)
+
+
+def _refuse_stray(ids: np.ndarray, data: Dataset) -> None:
+    stray = np.setdiff1d(ids, ids_of(data))
+    if len(stray):
+        raise DataError(f"sample {stray[0]} is not in this subset of {len(data)} samples")

@@ -80,7 +80,7 @@ class Context:
     @cached_property
     def test_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Ids of the test set and of the guard part, both of the test split and without a common one."""
-        return split_test(labels_of(self.test), self.options.test_limit, self.options.seed)
+        return split_test(ids_of(self.test), labels_of(self.test), self.options.test_limit, self.options.seed)
 
     @cached_property
     def base(self) -> Estimator:

@@ -66,7 +66,7 @@ class Options:
     device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
     tune: bool = _option(False, "Measure first which execution plan is fastest on this machine, and keep it.", "model")
     dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
-    split: str = _option("train", "Split to score and to fine-tune on.", "data")
+    split: str = _option("train", "Split to score and to fine-tune on; one alone is halved, all is the whole.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
     resize: int | None = _option(None, "Pixels that the shorter side of every image gets.", "data")
     crop: int | None = _option(None, "Pixels of the square cut from the middle of every image.", "data")

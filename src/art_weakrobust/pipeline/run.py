@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,11 @@ import pyarrow as pa
 
 from ..analysis.gallery import with_after
 from ..doctor.finding import Diagnosis
-from ..errors import ModelError, RunError
-from ..estimators.judge import module_of
+from ..errors import RunError
 from ..execution.serial import SerialMap
-from ..models.normalise import inner
-from ..models.weights import load_weights
 from ..plugins.manager import Manager
 from ..plugins.reference import Reference
-from ..protocols import Estimator, Trainer
+from ..protocols import Estimator
 from ..results import TYPES, Scores, Validation, WeakSet
 from ..store import Run
 from ..store.manifest import plain
@@ -33,9 +30,10 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
-from .shown import gallery
-from .street import choose, craft_of, score, sets_of, why_empty
+from .shown import flipped, gallery
+from .street import Sets, choose, craft_of, score, sets_of, why_empty
 from .triage import check_answers, check_triage, kinds_in, triaged, write_segments
+from .tuned import around_kept, keep, trained
 
 TURNING = "being turned"
 """The clean budget that the manifest holds while the dial moves: the weights may be of either point."""
@@ -188,8 +186,8 @@ class Street:
         weak = weak_types(records.before)
         if done and records.finetuning is not None:  # types may have been added since
             weak = records.finetuning.options.get("weak_types", weak)
-        trainer = self._trained(self.context.fresh(), weak_set, weak)
-        self._keep(trainer)
+        trainer = trained(self.run, self.context, weak_set, weak, self.progress)
+        keep(self.run, trainer, self.options.trainer)
         n = len(trainer.finetuning.trained_ids)
         self.run.finish("finetune", **({} if done else {"samples": n}), **meter.facts(), clean_budget=wanted)
 
@@ -206,12 +204,14 @@ class Street:
             )
         if self._begin("after"):
             return
-        tuned = self.tuned()
+        tuned = around_kept(self.run, self.context)
         meter = Meter(tuned)
         weak_set = self._weak_set()
         validation = self._validate(tuned, weak_set, "after")
         self.run.write_table("validation", validation.table)
         self._distances(tuned, weak_set, "after")
+        if (before := self.run.records().before) is not None:
+            self.run.write_table("flips", flipped(before, validation, self._sets(weak_set, "after")))
         shown = with_after(self.run.read_table("samples"), tuned, weak_set)
         self.run.write_table("samples", shown)
         self.run.finish("after", samples=len(validation), **meter.facts())
@@ -222,47 +222,9 @@ class Street:
 
         write_report(self.run, self.context.manager, self.options.reporter)
 
-    def tuned(self) -> Estimator:
-        """Return an estimator around the fine-tuned weights of the run."""
-        estimator = self.context.fresh()
-        module = module_of(estimator)
-        if module is None:
-            raise ModelError("a black box cannot be given the fine-tuned weights; use an estimator around a module")
-        load_weights(inner(module), self.run.path / "model.safetensors")
-        return estimator
-
-    def _trained(self, estimator: Estimator, weak_set: WeakSet, weak: Sequence[str]) -> Trainer:
-        """Return the trainer after training; one that ended in this run before is loaded, and only chooses again."""
-        context, options = self.context, self.options
-        folder = self.run.path / "training"
-        trainer: Trainer = context.make(
-            "trainer", options.trainer, estimator, checkpoint_dir=folder, progress=self.progress
-        )
-        trainer.fit(
-            context.train,
-            None,
-            nb_epochs=options.nb_epochs,
-            batch_size=options.batch_size,
-            weak_set=weak_set,
-            weak_types=list(weak),
-            ids=context.train_ids,
-            guard=(context.test, context.test_parts[1]),
-        )
-        return trainer
-
-    def _keep(self, trainer: Trainer) -> None:
-        module = module_of(trainer.get_classifier())
-        if module is None:
-            raise ModelError(f"trainer {self.options.trainer!r} returned a classifier without a PyTorch module to save")
-        state = {name: tensor.detach().cpu().numpy() for name, tensor in inner(module).state_dict().items()}
-        self.run.write_tensors("model.safetensors", state)
-        record = replace(trainer.finetuning, guard_split="test")
-        self.run.write_json("training/finetuning.json", record.to_json())
-
     def _validate(self, estimator: Estimator, weak_set: WeakSet, phase: str) -> Validation:
-        train, (test_ids, _) = self.context.train, self.context.test_parts
-        sets = sets_of(weak_set, train, self.context.test, test_ids, tune=phase == "before")
-        craft = craft_of(train, weak_set)  # the guard part is of the test split
+        sets = self._sets(weak_set, phase)
+        craft = craft_of(self.context.train, weak_set)  # the guard part is of the test split
         validator = self.context.make("validator", self.options.validator, estimator, craft=craft)
         self.run.update(early_stop=bool(getattr(validator, "early_stop", False)))
         validation: Validation = validator.validate(estimator, sets, self._map("validation", {"phase": phase}))
@@ -273,6 +235,10 @@ class Street:
         table = distances(estimator, weak_set, self.context.train, over, self.context, tune=phase == "before")
         if table is not None:
             self.run.write_table("distances", table)
+
+    def _sets(self, weak_set: WeakSet, phase: str) -> Sets:
+        context = self.context
+        return sets_of(weak_set, context.train, context.test, context.test_parts[0], tune=phase == "before")
 
     def _begin(self, stage: str) -> bool:
         done = self.run.begin(stage, held_to(self.context, stage), extends=GROWING.get(stage, ()))

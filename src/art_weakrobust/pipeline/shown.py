@@ -1,11 +1,24 @@
-"""What the report shows of the weakest samples: how the scorer at hand found them."""
+"""What the report shows as images: the weakest samples, as the scorer at hand found them, and a few that flipped."""
 
 from __future__ import annotations
 
-from ..analysis.gallery import weakest_samples
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ..analysis.gallery import pixel_bytes, weakest_samples
 from ..analysis.scorer import ChunkScorer
 from ..protocols import Dataset, Estimator, Scorer
-from ..results import Scores, Table, WeakSet
+from ..results import FLIPS, Scores, Table, Validation, WeakSet, conform, merge
+from ..validation.flips import examples
+from .street import Sets
+
+FLIPPED_SETS = ("control", "test")
+"""Sets of which :func:`gallery` shows nothing: it has the weak set's."""
+
+MOST_FLIPPED = 100
+"""Images of each that are kept, so that a page of two hundred types does not outgrow its cap."""
 
 _OF_THE_SCORER = ("source", "seed", "attack")
 
@@ -19,3 +32,32 @@ def gallery(scores: Scores, weak_set: WeakSet, scorer: Scorer, estimator: Estima
     chunk = scorer.build(estimator) if isinstance(scorer, ChunkScorer) else None
     how = {name: getattr(chunk, name) for name in _OF_THE_SCORER if hasattr(chunk, name)}
     return weakest_samples(scores, weak_set, estimator, None, data, **how)
+
+
+def flipped(before: Validation, after: Validation, sets: Sets) -> Table:
+    """Return the originals of the first few samples that were fixed or broken, by set and type.
+
+    :param sets: those that were validated; some of :data:`FLIPPED_SETS`.
+    :return: rows of :data:`~art_weakrobust.results.FLIPS`.
+    """
+    found = [FLIPS.empty_table()]
+    for name in (name for name in FLIPPED_SETS if name in sets):
+        data, ids = sets[name]
+        chosen = np.intersect1d(_first(list(examples(before, after, name).values()), MOST_FLIPPED), ids)
+        if len(chosen):
+            samples = data.take(chosen)
+            columns = {
+                "set": [name] * len(chosen),
+                "index": samples.ids,
+                "shape": [list(samples.x.shape[1:])] * len(chosen),
+                "original": pixel_bytes(samples.x),
+            }
+            columns |= {} if samples.paths is None else {"path": list(samples.paths)}
+            found.append(conform(pa.table(columns), FLIPS))
+    return merge(found)
+
+
+def _first(cells: Sequence[Sequence[int]], most: int) -> np.ndarray:
+    """Return at most so many ids, the first of each cell before the second of any."""
+    rounds = (cell[place] for place in range(max(map(len, cells), default=0)) for cell in cells if place < len(cell))
+    return np.array(list(dict.fromkeys(rounds))[:most], np.int64)

@@ -13,8 +13,8 @@ import jinja2
 
 from ..protocols import Reporter
 from ..results import Records
-from . import advice, curves, gallery, palette, sections, severities, svg, typography, wording
-from .images import Gallery, drawable
+from . import advice, curves, flipped, gallery, palette, sections, severities, svg, typography, wording
+from .images import Gallery, Sheet, drawable
 from .images import gallery as sheets
 from .summary import summarise
 
@@ -33,7 +33,8 @@ def html_report(max_samples: int = MAX_SHOWN) -> Reporter:
 
     def report(records: Records) -> Mapping[str, bytes]:
         summary = summarise(records)
-        page = render(summary, weakest_images(records, min(max_samples, MAX_SHOWN)))
+        weakest = weakest_images(records, min(max_samples, MAX_SHOWN))
+        page = render(summary, weakest, flipped.flipped_images(records) if max_samples else None)
         return {"report.html": page.encode(), "summary.json": as_json(summary)}
 
     return report
@@ -44,13 +45,17 @@ def as_json(summary: Mapping[str, Any]) -> bytes:
     return (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode()
 
 
-def render(summary: Mapping[str, Any], images: Gallery | None = None) -> str:
-    """Return the page of a summary; without images the weakest samples are a table alone."""
+def render(summary: Mapping[str, Any], images: Gallery | None = None, flips: Sheet | None = None) -> str:
+    """Return the page of a summary; without images the weakest samples are a table alone.
+
+    :param flips: images of the table ``flipped``; without them it is told in words alone.
+    """
     return rendered(
         "report.html.j2",
         summary=summary,
         tables=summary["tables"],
         images=images,
+        flipped_sheet=flips,
         first_shown=FIRST_SHOWN,
         script=script(),
         data=embedded(summary),

@@ -136,6 +136,15 @@ def gallery(shape: Sequence[int], originals: Sequence[bytes], neighbors: Sequenc
     return Gallery(thumbs, _encode(first), _encode(second), len(crops), _amplification(first, second))
 
 
+def thumbs(shape: Sequence[int], originals: Sequence[bytes]) -> Sheet:
+    """Return one lossy sheet of originals alone, which have no change that compression could spoil.
+
+    Parameters are those of :func:`gallery`.
+    """
+    images = [_pixels(data, shape) for data in originals]
+    return _encode(images if max(shape[1:]) <= SMALL else [_thumb(image) for image in images], quality=80)
+
+
 def _amplification(originals: Sequence[np.ndarray], neighbors: Sequence[np.ndarray]) -> int:
     """Return the power of two, 2 to 64, that lifts the largest difference (of all but a few pixels) into sight."""
     change = np.abs(np.stack(originals).astype(np.int16) - np.stack(neighbors).astype(np.int16))

@@ -8,6 +8,7 @@ from typing import Any
 from ..validation.rows import LEVEL
 from . import svg
 from .curves import weak_share
+from .flipped import by_cell
 from .sides import two_sides
 from .typography import brackets, known, percent, type_name
 from .wording import FEW, FLAGS
@@ -169,7 +170,8 @@ def changed(summary: Summary) -> list[Row]:
             n = max(row["n"] for row in rows)
             kept, folded = fold(rows, {"worse", "see headline"}) if len(rows) > MANY_TYPES + 1 else (rows, [])
             view = {"key": key, "set": name, "title": SETS[name], "rows": kept, "folded": folded, "n": n}
-            view |= {"flips": _flips(summary, name, rows)}
+            view |= {"flips": (flips := _flips(summary, name, rows))}
+            view |= {"opens": any(any(row["shown"].values()) for row in flips)}
             views.append(
                 view
                 | {"axis": svg.axis(scale, signed=True), "grid": svg.grid(scale, name), "split": any(map(split, rows))}
@@ -181,7 +183,9 @@ def _flips(summary: Summary, name: str, tested: Sequence[Row]) -> list[Row]:
     """Return what became of every image, per type, beside the test of the paired table, in its order."""
     counted = {row["type"]: row for row in summary["tables"]["flips"] if row["set"] == name}
     return [
-        counted[row["type"]] | {key: row[key] for key in ("test", "p_holm", "verdict")}
+        counted[row["type"]]
+        | {key: row[key] for key in ("test", "p_holm", "verdict")}
+        | {"shown": by_cell(summary["tables"]["flipped"], name, row["type"])}
         for row in tested
         if row["type"] in counted and row["family"] != "clean"
     ]

@@ -16,6 +16,7 @@ from ..validation import metrics
 from ..validation.baselines import Baseline
 from ..validation.flips import flip_table
 from . import wording
+from .flipped import flipped_rows
 from .security import security_rows
 from .weakest import Outcomes, outcomes, sample_rows
 
@@ -30,8 +31,8 @@ def summarise(records: Records) -> dict[str, Any]:
     """Return the tables, the facts and the sentences of a report, in plain Python values; unknown is None.
 
     Keys: ``schema``, ``title``, ``stance``, ``headline``, ``tables`` (name -> list of rows: headline, validation,
-    family_means, unseen, excess, paired, flips, severity, severity_paired, corruption_errors (where a baseline was
-    named), samples, classes; radius_curve and segments, empty unless the run noted them; security_curve, noted or
+    family_means, unseen, excess, paired, flips, flipped, severity, severity_paired, corruption_errors (where a baseline
+    was named), samples, classes; radius_curve and segments, empty unless the run noted them; security_curve, noted or
     from several budgets), ``outcome_types`` (the types of the samples' ``outcomes``), ``score_histogram``, ``scored``,
     ``weak_set``, ``missed_bound``, ``finetuning``, ``provenance``, ``findings``, ``checks`` (passed, not_run),
     ``class_names``.
@@ -92,6 +93,7 @@ def _tables(records: Records, judged: Outcomes) -> dict[str, list[Row]]:
         "corruption_errors": [row for one in validations for row in _corruption_errors(records, one)],
         "paired": [],
         "flips": [],
+        "flipped": [],
         "severity_paired": [],
         "samples": sample_rows(records, judged),
         "classes": [],
@@ -102,6 +104,7 @@ def _tables(records: Records, judged: Outcomes) -> dict[str, list[Row]]:
         alone = {row["types"][0] for row in tables["headline"] if len(row["types"]) == 1}
         tables["paired"] = [_once(row, alone) for row in metrics.paired_table(before, after, tuned)]
         tables["flips"] = flip_table(before, after)
+        tables["flipped"] = flipped_rows(records)
         tables["severity_paired"] = metrics.severity_paired(before, after, tuned)
     if records.scores is not None and {"label", "correct"} <= set(records.scores.table.column_names):
         chosen = records.weak_set or WeakSet(WEAK_SET.empty_table())

@@ -73,8 +73,8 @@ def _row(
     read = int(np.argmax(near)) if near else None
     hidden = {name: None for name in _CHANCES if role == "tune" and name.endswith("after")}
     chances = {name: shown.get(name) for name in _CHANCES} | hidden
-    row: Row = {"rank": shown["rank"], "index": index, "label": _name(records, own), "class": own}
-    row |= {"neighbor_prediction": _name(records, read), "neighbor_class": read}
+    row: Row = {"rank": shown["rank"], "index": index, "label": class_name(records, own), "class": own}
+    row |= {"neighbor_prediction": class_name(records, read), "neighbor_class": read}
     row |= {name: known.get(name) for name in (*_SCORED, "adversarial_distance", "certified_radius")}
     row |= {"kind": picked.get("kind"), "role": role, **_change(shown)}
     row["right_after"] = _right(chances["p_neighbor_after"], own)
@@ -124,12 +124,13 @@ def _likeliest(
     first = [k for k in (own, read) if k is not None and 0 <= k < len(order)]
     named = list(dict.fromkeys([*first, *order]))[:LIKELIEST]
     return [
-        {"name": _name(records, k), "p": [round(values[k], 4) if values else None for values in chances.values()]}
+        {"name": class_name(records, k), "p": [round(values[k], 4) if values else None for values in chances.values()]}
         for k in named
     ]
 
 
-def _name(records: Records, label: int | None) -> str | None:
+def class_name(records: Records, label: int | None) -> str | None:
+    """Return the name of a class, its number where it has none; None stays None."""
     if label is None:
         return None
     return str(records.class_names[label]) if 0 <= label < len(records.class_names) else str(label)

@@ -14,6 +14,7 @@ from .records import (
 )
 from .schemas import (
     DISTANCES,
+    FLIPS,
     KINDS,
     SAMPLES,
     SCORES,
@@ -29,6 +30,7 @@ from .schemas import (
 
 __all__ = [
     "DISTANCES",
+    "FLIPS",
     "KINDS",
     "SAMPLES",
     "SCORES",

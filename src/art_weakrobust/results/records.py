@@ -243,6 +243,7 @@ class Records:
     :param finetuning: what training drew.
     :param samples: rows of :data:`SAMPLES`.
     :param distances: rows of :data:`DISTANCES`, of the weak set and the control group, where they were asked for.
+    :param flipped: rows of :data:`FLIPS`.
     :param class_names: names of the classes, in order; empty where only their numbers are known.
     :param provenance: ``title``, ``command``, ``arguments``, ``defaults``, ``versions``, ``seeds``, ``fingerprints``,
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
@@ -264,6 +265,7 @@ class Records:
     finetuning: Finetuning | None = None
     samples: Table | None = None
     distances: Table | None = None
+    flipped: Table | None = None
     class_names: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()

@@ -142,6 +142,18 @@ SAMPLES = pa.schema(
 )
 """What the report shows of the weakest samples: pixels as uint8 bytes in (c, h, w) order, and probabilities."""
 
+FLIPS = pa.schema(
+    [
+        ("set", _TEXT),
+        ("index", pa.int64()),
+        ("path", pa.string()),
+        ("shape", pa.list_(pa.int32())),
+        ("original", pa.binary()),
+    ]
+)
+"""A few samples that fine-tuning fixed or broke, of the sets of which ``SAMPLES`` has none: pixels as there. What
+became of each under which type is told by the verdicts."""
+
 
 def conform(table: Table, schema: pa.Schema) -> Table:
     """Return ``table`` with every column of ``schema`` in its order and type; missing ones are null, others follow.

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from ..errors import RunError
-from ..results import DISTANCES, SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET
+from ..results import DISTANCES, FLIPS, SAMPLES, SCORES, TRIAGE, TYPES, VALIDATION, WEAK_SET
 
 MANIFEST = "manifest.json"
 
@@ -26,7 +26,7 @@ OWNED: dict[str, tuple[str, ...]] = {
     ),
     "finetune": ("training/*.json", "training/*.parquet", "training/*.safetensors", "model.safetensors"),
     "after": (
-        *("validation/after.parquet", "validation/after.*.parquet"),
+        *("validation/after.parquet", "validation/after.*.parquet", "flips.parquet"),
         *("distances/after.parquet", "distances/after.*.parquet"),
     ),
     "report": ("report.html", "summary.json"),
@@ -42,6 +42,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "types": TYPES,
     "validation": VALIDATION,
     "samples": SAMPLES,
+    "flips": FLIPS,
 }
 """What the tables of a run hold at least; tables of other names hold what they were given."""
 

@@ -38,6 +38,7 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
         finetuning=_finetuning(folder) if "finetune" in done else None,
         samples=_samples(folder, done),
         distances=_distances(folder, done),
+        flipped=_flipped(folder) if "after" in done else None,
         class_names=tuple(manifest.get("class_names", ())),
         provenance=_provenance(manifest),
         findings=findings,
@@ -123,6 +124,11 @@ def _samples(folder: Path, done: Collection[str]) -> Table | None:
         if name.endswith("_after"):
             table = table.set_column(at, name, pa.nulls(table.num_rows, table.column(name).type))
     return table
+
+
+def _flipped(folder: Path) -> Table | None:
+    path = folder / "flips.parquet"
+    return read_parquet(path) if path.is_file() else None
 
 
 def _findings(folder: Path, done: Collection[str]) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.arrays import as_dataset
+from ..datasets.base import ids_of
 from ..errors import UsageError
 from ..estimators.judge import exact_float32
 from ..estimators.plan import BATCH_SIZE
@@ -81,7 +82,7 @@ def guard_of(guard: Any, data: Dataset, candidates: np.ndarray, seed: int, unsee
     order = rng.permutation(candidates)
     labels = getattr(data, "labels", None)
     if labels is not None:  # every twentieth of a list sorted by class is stratified
-        order = order[np.argsort(labels()[order], kind="stable")]
+        order = order[np.argsort(labels()[np.searchsorted(ids_of(data), order)], kind="stable")]
     ids = np.sort(order[rng.integers(min(_SHARE, max(1, len(order)))) :: _SHARE])
     if not len(ids):
         raise UsageError(
@@ -102,7 +103,7 @@ def _handed_in(guard: Any, data: Dataset, seed: int) -> Guard:
         raise UsageError(f"guard: {len(parts)} parts were given, expected (x, y), or (data set, ids)")
     if isinstance(parts[0], Dataset):
         held, ids = parts[0], parts[1]
-        ids = np.arange(len(held)) if ids is None else np.asarray(ids, np.int64)
+        ids = ids_of(held) if ids is None else np.asarray(ids, np.int64)
     else:
         held = as_dataset(*parts, name="guard")
         ids = np.arange(len(held))

@@ -14,6 +14,9 @@ FIXED, BROKEN, RIGHT, WRONG, BETWEEN, UNKNOWN = "f", "b", "r", "w", "m", "-"
 OUTCOMES = {FIXED: "fixed", BROKEN: "broken", RIGHT: "right", WRONG: "wrong", BETWEEN: "between"}
 """Code -> field of :func:`flip_table`."""
 
+EXAMPLES = 6
+"""Samples that are shown of those that fine-tuning fixed under a type, and of those that it broke."""
+
 
 def flip_table(before: Validation, after: Validation) -> list[Row]:
     """Return one row a set and type: how many images fine-tuning fixed and broke, and how many stayed as they were.
@@ -45,6 +48,19 @@ def outcomes(before: Validation, after: Validation | None, name: str) -> dict[st
         kind.type: dict(zip(first.ids.tolist(), _codes(first.values(kind.type), second.values(kind.type)), strict=True))
         for kind in first.types
     }
+
+
+def examples(before: Validation, after: Validation, name: str) -> dict[tuple[str, str], list[int]]:
+    """Return (type, :data:`FIXED` or :data:`BROKEN`) -> the first ids of a set that were, at most :data:`EXAMPLES`.
+
+    Clean images are left out, as in the table of the report.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    clean = {kind.type for kind in before.types if kind.family == "clean"}
+    for kind, codes in outcomes(before, after, name).items():
+        for wanted in (FIXED, BROKEN) if kind not in clean else ():
+            found[kind, wanted] = [index for index, code in codes.items() if code == wanted][:EXAMPLES]
+    return found
 
 
 def _codes(before: np.ndarray, after: np.ndarray) -> list[str]:

@@ -95,7 +95,7 @@ class StoredArrays:
         """Return why the images are not those of the test images, None where they are."""
         ids = ids_of(clean)
         if not len(ids) or ids.max() >= len(self.labels):
-            return f"it holds {len(self.labels)} images a severity, the test split more"
+            return f"it holds {len(self.labels)} images a severity, and none of sample {ids.max()}"
         if not np.array_equal(labels_of(clean), self.labels[ids]):
             return "its labels are in another order"
         if not look_alike(clean, mildest, ids):

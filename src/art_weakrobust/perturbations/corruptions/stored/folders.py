@@ -103,7 +103,7 @@ class StoredFolders:
         else:
             read = getattr(clean, "paths", None)
             paths = read() if callable(read) else None
-            keys = [] if paths is None else [key_of(paths[i]) for i in ids]
+            keys = [] if paths is None else [key_of(path) for path in paths]
         known = set(self._mildest)
         return {key: (int(i), int(y)) for key, i, y in zip(keys, ids, labels, strict=bool(keys)) if key in known}
 

@@ -37,14 +37,14 @@ def folder_names(data: Dataset) -> tuple[tuple[str, ...], str]:
 
     :raises DataError: where a label has two folders, or two files one name.
     """
-    paths, labels, ids = _paths(data), labels_of(data), ids_of(data)
+    paths, labels = _paths(data), labels_of(data)
     if paths is None:
         count = max(int(labels.max()) + 1, getattr(data, "nb_classes", None) or 0)
         return tuple(f"{label:04d}" for label in range(count)), "id"
     folders: dict[int, str] = {}
     seen: set[tuple[str, str]] = set()
-    for label, sample in zip(labels.tolist(), ids, strict=True):
-        kind, stem = key_of(paths[sample])
+    for label, path in zip(labels.tolist(), paths, strict=True):
+        kind, stem = key_of(path)
         if folders.setdefault(label, kind) != kind:
             raise DataError(f"label {label} has the folders {folders[label]!r} and {kind!r}; a class needs one folder")
         if (kind, stem) in seen:
@@ -130,7 +130,7 @@ def _save(path: Path, levels: np.ndarray, quality: int | None) -> None:
 
 def _keys(job: Job, ids: np.ndarray, paths: tuple[str, ...] | None) -> list[tuple[str, str]]:
     if paths is not None:
-        return [key_of(paths[sample]) for sample in ids]
+        return [key_of(path) for path in paths]
     labels = labels_of(job.data)
     return [(job.plan.classes[label], id_name(sample)) for label, sample in zip(labels, ids, strict=True)]
 

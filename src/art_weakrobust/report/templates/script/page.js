@@ -50,6 +50,18 @@ $$(".cmd").forEach(line => {
   line.append(button);
 });
 
+// A figure of the flips opens its samples, also from an address that was mailed: the set is chosen, the fold is opened.
+const strip = () => {
+  const found = /^#flips?-([a-c])/.exec(location.hash), place = found && document.getElementById(location.hash.slice(1));
+  if (!place) return;
+  const set = $(`input[name=s][value=${found[1]}]`);
+  if (set) set.checked = true;
+  for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  place.scrollIntoView();
+};
+addEventListener("hashchange", strip);
+strip();
+
 // On paper nothing stays folded.
 let folded = [];
 addEventListener("beforeprint", () => { folded = $$("details:not([open])"); folded.forEach(one => { one.open = true; }); });
