@@ -81,6 +81,8 @@ class Options:
     )
     quantise: bool = _option(False, "Round neighbors to 8 bits, as REVa's reference code does.", "score")
     include_misclassified: bool = _option(False, "Score samples that are wrong when clean as well.", "score")
+    screen: bool = _option(False, "Score in full only samples that --fraction or --top-k may take.", "score")
+    max_missed: float = _option(0.02, "Share of these that --screen may miss, by a 95 % bound.", "score")
     fraction: float = _option(0.1, "Share of the clean-correct samples that becomes the weak set.", "select")
     top_k: int | None = _option(None, "Size of the weak set, in place of --fraction.", "select")
     threshold: float | None = _option(None, "Least score of a weak sample, in place of --fraction.", "select")
@@ -124,6 +126,14 @@ class Options:
             raise UsageError(f"--top-k {self.top_k} and --threshold {self.threshold:g} exclude one another; give one")
         if not 0 < self.fraction <= 1:
             raise UsageError(f"--fraction {self.fraction:g} has to be above 0 and at most 1")
+        if not 0 <= self.max_missed < 1:
+            raise UsageError(f"--max-missed {self.max_missed:g} has to be a share from 0 to below 1")
+        for name in ("threshold", "per_class"):
+            if self.screen and (value := getattr(self, name)) is not None:
+                raise UsageError(
+                    f"--{flag(name)} {value:g} does not go with --screen, which is for the first --fraction or --top-k "
+                    "of the ranking; leave one out"
+                )
         if not 0 < self.weak_weight < inf:
             raise UsageError(f"--weak-weight {self.weak_weight:g} has to be a finite number above zero")
         if self.clean_budget is not None and not self.clean_budget >= 0:

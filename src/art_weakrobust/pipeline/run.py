@@ -32,6 +32,7 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
+from .screened import with_screening
 from .shown import gallery
 from .street import choose, craft_of, score, sets_of, why_empty
 
@@ -112,13 +113,16 @@ class Street:
         if self._begin("score"):
             return
         self._tell()
-        if self.diagnosis is not None:
-            self.run.write_json("findings.json", self.diagnosis.record())
+        noted = {} if self.diagnosis is None else self.diagnosis.record()
+        if noted:
+            self.run.write_json("findings.json", noted)
         context = self.context
         meter = Meter(context.base)
         name = Reference.parse(context.options.scorer).name
         scores = score(context.scorer, context.base, context.train, self._map("scores"), name=name)
         self.run.write_table("scores", scores.table)
+        if "screening" in scores.facts:
+            self.run.write_json("findings.json", with_screening(noted, scores.facts))
         self.run.finish("score", **scores.facts, samples=len(scores), **meter.facts())
 
     def select(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike

@@ -11,11 +11,12 @@ from .records import (
     Validation,
     WeakSet,
 )
-from .schemas import SAMPLES, SCORES, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
+from .schemas import SAMPLES, SCORES, SCREENED, TYPES, VALIDATION, WEAK_SET, Table, column, conform, merge
 
 __all__ = [
     "SAMPLES",
     "SCORES",
+    "SCREENED",
     "TYPES",
     "VALIDATION",
     "WEAK_SET",

@@ -1,4 +1,4 @@
-"""Intervals and tests, in one place: analysis, validation and the report take them from here (numpy and scipy alone).
+"""Intervals and tests of what was measured on images.
 
 An image is the unit: several severities of one image are not several samples, so that whatever pools severities is
 resampled, or flipped, image by image. Values that are NaN are unknown and left out; where nothing is left the answer is
@@ -189,6 +189,14 @@ def _tau(first: ArrayLike, second: ArrayLike) -> float:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(stats.kendalltau(first, second).statistic)
+
+
+def share_of(share: float, n: int) -> int:
+    """Return how many of ``n`` a share is: the nearest whole number, a half rounded up.
+
+    A product such as 0.35 * 10 is a bit off its half.
+    """
+    return int(np.floor(share * n + 0.5 + 1e-9))
 
 
 def holm(pvalues: ArrayLike) -> np.ndarray:

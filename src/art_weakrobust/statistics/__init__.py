@@ -1,0 +1,38 @@
+"""Intervals, bounds and tests, in one place: analysis, validation and the report take them from here (numpy, scipy)."""
+
+from __future__ import annotations
+
+from .hidden import most_hidden, smallest_audit
+from .inference import (
+    CONFIDENCE,
+    Interval,
+    bootstrap_difference,
+    bootstrap_mean,
+    holm,
+    kendall,
+    mcnemar,
+    newcombe,
+    paired_bootstrap,
+    share_of,
+    sign_flip_test,
+    sign_test,
+    wilson,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "holm",
+    "kendall",
+    "mcnemar",
+    "most_hidden",
+    "newcombe",
+    "paired_bootstrap",
+    "share_of",
+    "sign_flip_test",
+    "sign_test",
+    "smallest_audit",
+    "wilson",
+]
