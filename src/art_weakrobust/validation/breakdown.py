@@ -20,9 +20,9 @@ def score_histogram(scores: Scores, weak_set: WeakSet) -> Row:
     """Return how the scores are spread: edges, counts, zero, cut, ties, n, k.
 
     Scores that are exactly 0 are counted in ``zero`` alone: a spike there hides the rest. ``n`` counts the finite
-    scores, ``n_screened`` the samples that a screening left out, ``n_unknown`` the others (misclassified, failed); ``k``
-    is the size of the weak set, ``cut`` the least score
-    that entered by its score (None for an empty set), ``ties`` how many samples with that very score stayed out.
+    scores, ``n_screened`` the samples that a screening left out, ``n_unknown`` the others (misclassified, failed);
+    ``k`` is the size of the weak set, ``cut`` the least score that entered by its score (None for an empty set),
+    ``ties`` how many samples with that very score stayed out.
 
     :return: ``edges`` (26,) from 0 to 1 where all scores lie there, else over their range; ``counts`` (25,).
     """
