@@ -22,6 +22,7 @@ _PUBLIC = {
     "ThreatModel": "threat",
     "early_stopping": "perturbations.attacks.stopping",
     "diagnose": "doctor.examine",
+    "suggest_radius": "analysis.radius",
 }
 
 __all__ = [
@@ -38,9 +39,11 @@ __all__ = [
     "diagnose",
     "early_stopping",
     "hookimpl",
+    "suggest_radius",
 ]
 
 if TYPE_CHECKING:
+    from .analysis.radius import suggest_radius
     from .doctor.examine import diagnose
     from .estimators.pytorch import FastPyTorchClassifier
     from .perturbations.attacks.stopping import early_stopping

@@ -26,6 +26,9 @@ _LEAST = {
 }
 """Least value of options that are whole numbers."""
 
+AUTO = "auto"
+"""A radius that is measured when the run begins; see :mod:`.auto_radius`."""
+
 COMMON: dict[str, tuple[type, ...]] = {
     "out": (str,),
     "plugin": (str, list),
@@ -73,7 +76,7 @@ class Options:
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
-    radius: float = _option("8/255", "Radius of the sampled neighborhood.", "score")
+    radius: float = _option("8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score")
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
     neighbor_source: str = _option(
@@ -110,13 +113,14 @@ class Options:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         for name in ("radius", "eps", "eps_l2"):
-            set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
+            if (name, getattr(self, name)) != ("radius", AUTO):
+                set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
         set_(self, "radius_norm", parse_norm(self.radius_norm, "--radius-norm"))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
-        if self.radius <= 0:
+        if self.radius != AUTO and self.radius <= 0:
             raise UsageError(f"--radius {self.radius:g} has to be above zero")
         if self.radius_norm == 1:
             raise UsageError("--radius-norm 1 has no neighborhood to draw from; use 2 or inf")

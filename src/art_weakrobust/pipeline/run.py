@@ -23,6 +23,7 @@ from ..results import TYPES, Scores, Validation, WeakSet
 from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
+from .auto_radius import settled
 from .context import Context
 from .examination import before_scoring
 from .held import GROUPS, GROWING, held_to, refuse_other_work, told_by
@@ -68,8 +69,10 @@ def execute(
     options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage, adds=adds)
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
+    suggestion: dict[str, Any] | None = None
     if on_the_model:
         context.check_needs(context.base, stages)  # loads data and model, before anything is written
+        context, suggestion = settled(context, out)
         context.check_built(stages)
     diagnosis = before_scoring(out, context, stages, force=force)
     with Run.open(out, create=not resume) as run:
@@ -80,6 +83,8 @@ def execute(
             street.force(stages)
         for stage in (stage for stage in stages if stage != "report"):  # before one works: a refusal changes nothing
             run.ended(stage, held_to(context, stage), extends=GROWING.get(stage, ()))
+        if suggestion is not None:
+            run.update(suggested_radius=suggestion)
         for stage in stages:
             getattr(street, stage)(alone=len(stages) == 1)
         return Outcome(out, run.records(), tuple(stages))
@@ -114,6 +119,9 @@ class Street:
             return
         self._tell()
         noted = {} if self.diagnosis is None else self.diagnosis.record()
+        suggested = self.run.manifest.get("suggested_radius", {})
+        if suggested.get("radius") == self.options.radius:
+            noted["radius_curve"] = suggested["curve"]
         if noted:
             self.run.write_json("findings.json", noted)
         context = self.context
