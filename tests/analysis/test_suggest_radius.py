@@ -82,7 +82,7 @@ def test_samples_that_never_err_have_no_radius(build):
 
 def test_samples_that_always_err_have_no_radius(build, classifier):
     edge = build.pixel_data(np.full(10, np.nextafter(np.float32(0.5), np.float32(1)), np.float32))
-    with pytest.raises(UsageError, match="10 of 10 samples .* at least the 20% wanted, and none smaller is tried"):
+    with pytest.raises(UsageError, match=r"10 of 10 samples .* at least the 20% wanted, and none smaller is tried"):
         suggest_radius(classifier, edge, neighbors=NEIGHBORS)
 
 
