@@ -15,7 +15,6 @@ from typing import Any
 
 from ..estimators.plan import BATCH_SIZE
 from ..plugins.manager import Manager
-from ..protocols import Estimator
 from ..threat import parse_eps, parse_norm
 from .neighborhood_scores import NAME, Neighborhood, precision_facts
 from .neighborhood_source import UNIFORM, source_named
@@ -66,15 +65,10 @@ def neighborhood(
     :raises UsageError: for a value outside its range.
     :raises ModelError: for a precision that is not known.
     """
-    norm = parse_norm(radius_norm)
+    norm, reach = parse_norm(radius_norm), parse_eps(radius, "radius")
     function = Neighborhood(
         source=source_named(
-            neighbor_source,
-            radius=parse_eps(radius, "radius"),
-            radius_norm=norm,
-            seed=seed,
-            quantise=quantise,
-            plugins=plugins,
+            neighbor_source, radius=reach, radius_norm=norm, seed=seed, quantise=quantise, plugins=plugins
         ),
         norm=norm,
         neighbors=neighbors,
@@ -83,11 +77,6 @@ def neighborhood(
         precision=precision,
         first_order=first_order,
     )
-
-    def build(_estimator: Estimator) -> Neighborhood:
-        return function
-
     if screen:
-        aim = Aim(fraction=fraction, top_k=top_k, max_missed=max_missed)
-        return ScreeningScorer(NAME, build, precision_facts, function=function, aim=aim, seed=seed)
-    return ChunkScorer(NAME, build, precision_facts)
+        return ScreeningScorer.of(function, Aim(fraction=fraction, top_k=top_k, max_missed=max_missed), seed)
+    return ChunkScorer(NAME, lambda _estimator: function, precision_facts)

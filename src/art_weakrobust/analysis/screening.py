@@ -31,7 +31,7 @@ from ..protocols import Dataset, Estimator, Map
 from ..results import Scores, Table, column
 from ..statistics import share_of
 from .neighborhood_draws import COLUMNS, joined
-from .neighborhood_scores import Neighborhood
+from .neighborhood_scores import NAME, Neighborhood, precision_facts
 from .scorer import OK, ChunkScorer
 from .screening_audit import Audit
 from .screening_rounds import above, cuts, kept, may_reach, weakest_first
@@ -76,6 +76,11 @@ class ScreeningScorer(ChunkScorer):
     function: Neighborhood
     aim: Aim
     seed: int
+
+    @classmethod
+    def of(cls, function: Neighborhood, aim: Aim, seed: int) -> ScreeningScorer:
+        """Return the scorer of a neighborhood; how each of its samples is scored is the neighborhood's to say."""
+        return cls(NAME, lambda _estimator: function, precision_facts, function=function, aim=aim, seed=seed)
 
     def __call__(self, estimator: Estimator, data: Dataset, over: Map) -> Scores:
         """Return one row a sample."""
