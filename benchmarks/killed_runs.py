@@ -1,6 +1,7 @@
 """Kill the command line with ``kill -9`` at random instants, start it again, and compare the rows with an unkilled run.
 
     python benchmarks/killed_runs.py --trials 10 --seed 0
+    python benchmarks/killed_runs.py --screen --trials 10       # the screened scorer alone, twenty kills
 
 Works on the embedded digits with the options of a small run. Prints where each trial was killed and whether scores,
 weak set, verdicts and weights came out the same; leaves with 1 where one did not.
@@ -25,6 +26,7 @@ OPTIONS = (
     *("--radius", "0.3", "--eps", "0.1", "--neighbors", "20", "--test-limit", "200", "--nb-epochs", "3"),
     *("--attacks", "fgm,pgd:max_iter=5", "--corruptions", "contrast,gaussian_noise", "--quiet"),
 )
+SCREENED = ("--radius", "0.3", "--neighbors", "200", "--screen", "--max-missed", "0.1", "--quiet")
 
 
 def main() -> int:
@@ -33,18 +35,20 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--kills", type=int, default=2, help="kills in each trial")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--screen", action="store_true", help="score alone, by rounds and audits")
     arguments = parser.parse_args()
     draw, failures = random.Random(arguments.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "reference"
         start = time.monotonic()
-        subprocess.run(command(reference), check=True)
+        subprocess.run(command(reference, screen=arguments.screen), check=True)
         seconds = time.monotonic() - start
         print(f"unkilled: {seconds:.1f} s")
         for trial in range(arguments.trials):
             out = Path(folder) / f"trial-{trial}"
-            stages = [killed(out, draw.uniform(0.2, 0.95) * seconds) for _ in range(arguments.kills)]
-            subprocess.run(command(out), check=True)
+            again = command(out, screen=arguments.screen)
+            stages = [killed(again, out, draw.uniform(0.2, 0.95) * seconds) for _ in range(arguments.kills)]
+            subprocess.run(again, check=True)
             same = rows(out) == rows(reference)
             failures += not same
             print(f"trial {trial}: killed in {', then '.join(stages)}: {'the same rows' if same else 'OTHER ROWS'}")
@@ -52,14 +56,15 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def command(out: Path) -> list[str]:
+def command(out: Path, *, screen: bool) -> list[str]:
     """Return the command of the run."""
-    return [sys.executable, "-m", "art_weakrobust.cli", "run", *OPTIONS, "--out", str(out)]
+    what = ("score", *SCREENED) if screen else ("run", *OPTIONS)
+    return [sys.executable, "-m", "art_weakrobust.cli", *what, "--out", str(out)]
 
 
-def killed(out: Path, after: float) -> str:
-    """Start the run, kill it after some seconds, and return the stage it was in."""
-    with subprocess.Popen(command(out)) as process:
+def killed(again: list[str], out: Path, after: float) -> str:
+    """Start the run, kill it after some seconds, and return where it was: its stage, and how many parts it had."""
+    with subprocess.Popen(again) as process:
         try:
             process.wait(timeout=after)
         except subprocess.TimeoutExpired:
@@ -67,14 +72,17 @@ def killed(out: Path, after: float) -> str:
     manifest = out / "manifest.json"
     stages = json.loads(manifest.read_text())["stages"] if manifest.exists() else {}
     running = [name for name, stage in stages.items() if stage["status"] == "running"]
-    return running[0] if running else "between stages"
+    parts = len(list((out / "scores").glob("score.*.parquet")))
+    return f"{running[0]} ({parts} parts of the scores)" if running else "between stages"
 
 
 def rows(out: Path) -> str:
     """Return everything that has to be the same, as text."""
+    names = [name for name in ("scores", "weak_set", "validation", "types") if [*out.glob(f"{name}*")]]
     with Run.open(out, write=False) as run:
-        tables = [run.read_table(name).to_pylist() for name in ("scores", "weak_set", "validation", "types")]
-    weights = read_safetensors(out / "model.safetensors")[0]
+        tables = [run.read_table(name).to_pylist() for name in names]
+    tuned = out / "model.safetensors"
+    weights = read_safetensors(tuned)[0] if tuned.exists() else {}
     return repr([tables, {name: np.ascontiguousarray(value).tobytes() for name, value in sorted(weights.items())}])
 
 

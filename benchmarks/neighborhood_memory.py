@@ -2,6 +2,7 @@
 
     python benchmarks/neighborhood_memory.py                    # 50,000 x 50 against 5,000 x 50: at most 1.15 times
     python benchmarks/neighborhood_memory.py --wide             # also 500 x 5,000 against 500 x 50
+    python benchmarks/neighborhood_memory.py --screen           # the same of the screening scorer
 
 Every figure is the median of three processes of their own, started with ``MALLOC_ARENA_MAX=2``, since glibc's arenas
 alone wobble by hundreds of megabytes. Scores a linear model on noise of CIFAR-10's shape that is made when it is asked
@@ -62,10 +63,11 @@ def main() -> int:
     parser.add_argument("--samples", type=int, nargs=2, default=(5_000, 50_000), metavar=("FEW", "MANY"))
     parser.add_argument("--neighbors", type=int, default=50)
     parser.add_argument("--wide", action="store_true", help="also a hundred times the neighbors of a tenth of FEW")
+    parser.add_argument("--screen", action="store_true", help="screen candidates")
     parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
-        print(peak(*arguments.peak))
+        print(peak(*arguments.peak, screen=arguments.screen))
         return 0
     print(machine("cpu"))
     (few, many), m = arguments.samples, arguments.neighbors
@@ -75,26 +77,26 @@ def main() -> int:
     print("| scored | against | peak | against | ratio | limit |\n|---|---|---|---|---|---|")
     broken = False
     for less, more in pairs:
-        small, large = (statistics.median(run(*size) for _ in range(RUNS)) for size in (less, more))
+        small, large = (statistics.median(run(*size, arguments.screen) for _ in range(RUNS)) for size in (less, more))
         broken |= large > LIMIT * small
         sizes = " | ".join(f"{n:,} x {count:,}" for n, count in (more, less))
         print(f"| {sizes} | {large:.0f} MB | {small:.0f} MB | {large / small:.3f} | {LIMIT} |", flush=True)
     return int(broken)
 
 
-def run(samples: int, neighbors: int) -> int:
+def run(samples: int, neighbors: int, screen: bool) -> int:
     """Return the peak of a process of its own."""
-    command = [sys.executable, __file__, "--peak", str(samples), str(neighbors)]
+    command = [sys.executable, __file__, "--peak", str(samples), str(neighbors), *["--screen"] * screen]
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     return int(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def peak(samples: int, neighbors: int) -> int:
+def peak(samples: int, neighbors: int, *, screen: bool) -> int:
     """Return the megabytes that were resident at most while this process scored."""
     estimator = FastPyTorchClassifier(
         model=linear(SHAPE), loss=nn.CrossEntropyLoss(), input_shape=SHAPE, nb_classes=10, device_type="cpu"
     )
-    scorer = neighborhood(neighbors=neighbors, include_misclassified=True)
+    scorer = neighborhood(neighbors=neighbors, include_misclassified=True, screen=screen)
     with tempfile.TemporaryDirectory() as folder:
         scores = scorer(estimator, Noise(samples), SerialMap(Parts(Path(folder), "score", SCORES)))
     if len(scores) != samples or scores.table.column("neighbors").null_count:

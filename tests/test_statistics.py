@@ -16,10 +16,13 @@ from art_weakrobust.statistics import (
     bootstrap_mean,
     holm,
     mcnemar,
+    most_hidden,
     newcombe,
     paired_bootstrap,
+    share_of,
     sign_flip_test,
     sign_test,
+    smallest_audit,
     wilson,
 )
 
@@ -133,7 +136,7 @@ def test_sign_flip_test_counts_sums_that_differ_in_their_last_bits_as_equal():
 def test_memory_blocks_do_not_change_the_sign_flip_test(n, monkeypatch):
     values = np.random.default_rng(0).normal(0.02, 1, n)
     whole = sign_flip_test(values, 0, flips=500)
-    monkeypatch.setattr("art_weakrobust.statistics._CELLS", 7 * n)
+    monkeypatch.setattr("art_weakrobust.statistics.inference._CELLS", 7 * n)
     assert sign_flip_test(values, 0, flips=500) == whole
 
 
@@ -230,3 +233,56 @@ def test_holm_keeps_the_order_and_lies_between_raw_and_bonferroni(raw):
     assert (adjusted >= raw).all()
     assert (adjusted <= np.minimum(1, raw * raw.size)).all()
     assert (np.diff(adjusted[np.argsort(raw)]) >= 0).all()
+
+
+@pytest.mark.parametrize(("hits", "drawn", "size"), [(0, 100, 700), (3, 100, 700), (0, 0, 9), (5, 9, 9), (0, 9, 9)])
+def test_what_one_stratum_hides_is_the_hypergeometric_test_inverted(hits, drawn, size):
+    possible = [k for k in range(hits, size - drawn + hits + 1) if stats.hypergeom.cdf(hits, size, k, drawn) > 0.05]
+    assert most_hidden([hits], [drawn], [size]) == max(possible)
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    there=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_bound_of_two_strata_holds_as_often_as_it_says_whoever_hides_where(sizes, shares, there):
+    drawn, members = ([round(u * n) for u, n in zip(part, sizes, strict=True)] for part in (shares, there))
+    chance = 0.0
+    for hits in product(*(range(n + 1) for n in drawn)):
+        one, two = (stats.hypergeom.pmf(hits[i], sizes[i], members[i], drawn[i]) for i in range(2))
+        if one * two > 0 and most_hidden(hits, drawn, sizes) >= sum(members):
+            chance += one * two
+    assert chance >= 0.95 - 1e-9
+
+
+@given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=2), limit=st.integers(0, 20))
+@settings(max_examples=40, deadline=None)
+def test_the_smallest_audit_meets_its_limit_by_no_hit_at_one_rate(sizes, limit):
+    drawn = smallest_audit(sizes, limit)
+    assert all(n <= size for n, size in zip(drawn, sizes, strict=True))
+    assert most_hidden([0] * len(sizes), drawn, sizes) <= limit
+    if sum(drawn) > len(sizes):
+        fewer = [max(0, n - 1) for n in drawn]
+        assert most_hidden([0] * len(sizes), fewer, sizes) >= min(limit, sum(sizes))
+
+
+def test_an_audit_costs_what_arithmetic_says():
+    """About n such that (1 - n / 7000) ** 19 is 5 %."""
+    (drawn,) = smallest_audit([7000], 18)
+    assert drawn == pytest.approx(7000 * (1 - 0.05 ** (1 / 19)), rel=0.02)
+
+
+def test_a_sample_of_strata_that_cannot_be_is_refused():
+    for hits, drawn in (([3], [2]), ([0], [9])):
+        with pytest.raises(ValueError, match="no sample of strata"):
+            most_hidden(hits, drawn, [8])
+    for function in (lambda: most_hidden([0], [1], [2], confidence=95), lambda: smallest_audit([2], 0, confidence=0)):
+        with pytest.raises(ValueError, match="confidence"):
+            function()
+
+
+@pytest.mark.parametrize(("share", "n", "count"), [(0.35, 10, 4), (0.1, 4, 0), (0.1, 5, 1), (1.0, 7, 7)])
+def test_a_share_is_the_nearest_count_and_a_half_counts_up(share, n, count):
+    assert share_of(share, n) == count

@@ -22,6 +22,7 @@ _PUBLIC = {
     "ThreatModel": "threat",
     "early_stopping": "perturbations.attacks.stopping",
     "diagnose": "doctor.examine",
+    "suggest_radius": "analysis.radius",
     "triage": "analysis.triage",
     "weak_segments": "analysis.segments",
 }
@@ -40,11 +41,13 @@ __all__ = [
     "diagnose",
     "early_stopping",
     "hookimpl",
+    "suggest_radius",
     "triage",
     "weak_segments",
 ]
 
 if TYPE_CHECKING:
+    from .analysis.radius import suggest_radius
     from .analysis.segments import weak_segments
     from .analysis.triage import triage
     from .doctor.examine import diagnose

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from .errors import UsageError, nearest
 from .results import KINDS, WEAK_SET, Scores, Table, Triage, WeakSet, column, conform
+from .statistics import share_of
 
 _DEFAULT_FRACTION = 0.1
 
@@ -55,19 +56,21 @@ def select(
     :param seed: of the draws, not negative.
     :return: rows of :data:`~art_weakrobust.results.WEAK_SET`, the weakest first, the control group last, by id. Fewer
         than asked for where there are not enough, none at all included.
-    :raises UsageError: for a value outside its range, or two of ``fraction``, ``top_k`` and ``threshold`` at once.
+    :raises UsageError: for a value outside its range, or two of ``fraction``, ``top_k`` and ``threshold`` at once; and
+        for more than a screening has sought: whoever it left out has no score, and is never ranked.
     """
     _check(fraction, top_k, threshold, per_class, seed)
     _check_kinds(triage, kinds)
     pool = _Pool.of(scores, triage)
+    wanted = top_k if top_k is not None else share_of(fraction or 0.0, int(pool.correct.sum()))
+    _check_screened(scores, wanted, threshold=threshold, per_class=per_class, kinds=kinds)
     ranked = pool.ranked(fill, kinds)
     if threshold is not None:
         ranked = ranked[pool.score[ranked] >= threshold]
     if per_class is not None:
         ranked = ranked[_place_in_class(pool.label[ranked]) < _quotas(pool, per_class)[ranked]]
     if threshold is None:
-        # _check leaves fraction or top_k.
-        ranked = ranked[: top_k if top_k is not None else _nearest((fraction or 0.0) * int(pool.correct.sum()))]
+        ranked = ranked[:wanted]
     generator = np.random.default_rng(seed)
     held_out = _half(pool, ranked, generator)
     doubtful = (pool.kind == "mislabelled") & (kinds is not None and "mislabelled" not in kinds)
@@ -188,17 +191,28 @@ def _check(
         raise UsageError(f"seed={seed!r} has to be a whole number that is not negative")
 
 
+def _check_screened(scores: Scores, wanted: int, **others: object) -> None:
+    sought = scores.facts.get("screening", {}).get("sought")
+    if sought is None:
+        return
+    for name, value in others.items():
+        if value is not None:
+            raise UsageError(
+                f"{name}={value!r} cannot be selected from these scores: screening sought the {sought} weakest alone; "
+                "score again without it"
+            )
+    if wanted > sought:
+        raise UsageError(
+            f"{wanted} samples are more than the {sought} that screening sought; select fewer, or score again for them"
+        )
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
     return _is_whole(value) or isinstance(value, float | np.floating)
-
-
-def _nearest(share: float) -> int:
-    # A product such as 0.35 * 10 is a bit off its half; a half rounds up.
-    return math.floor(share + 0.5 + 1e-9)
 
 
 def _quotas(pool: _Pool, per_class: float) -> np.ndarray:
@@ -208,7 +222,7 @@ def _quotas(pool: _Pool, per_class: float) -> np.ndarray:
     if _is_whole(per_class):
         return np.full(pool.label.shape, per_class)
     sizes = np.bincount(pool.label[pool.correct], minlength=int(pool.label.max(initial=-1)) + 1)
-    quotas = np.asarray([_nearest(per_class * int(size)) for size in sizes], np.int64)
+    quotas = np.asarray([share_of(per_class, int(size)) for size in sizes], np.int64)
     return np.asarray(quotas[pool.label])
 
 

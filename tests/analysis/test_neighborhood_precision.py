@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from art_weakrobust.analysis.neighborhood import neighborhood, screening_facts
+from art_weakrobust.analysis.neighborhood import neighborhood
 from art_weakrobust.analysis.neighborhood_precision import (
     BEYOND,
     DEVIATIONS,
@@ -18,6 +18,7 @@ from art_weakrobust.analysis.neighborhood_precision import (
     answered,
     bound_of,
 )
+from art_weakrobust.analysis.neighborhood_scores import precision_facts
 from art_weakrobust.errors import ModelError
 from art_weakrobust.testing.networks import small_cnn
 
@@ -164,7 +165,7 @@ def test_a_network_in_bfloat16_has_the_scores_of_float32(build, fitted, digit_da
     assert 0 < facts["in_float32"] < 0.6 * facts["neighbors"] == 0.6 * 40 * np.isfinite(exact["score"]).sum()
     assert 0 < facts["largest_margin_error"] <= facts["margin_bound"]
     assert facts["audited"] > 0
-    assert exact.facts == {} == screening_facts(exact.table)
+    assert exact.facts == {} == precision_facts(exact.table)
 
 
 def test_the_plan_of_the_estimator_decides_where_nobody_else_does(build, fitted, digit_data):

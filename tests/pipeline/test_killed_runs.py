@@ -39,10 +39,10 @@ def test_a_run_killed_in_the_middle_of_a_stage_ends_with_the_same_rows(stage, ch
     assert_same(out, small_run)
 
 
-def chain_of_kills(children, out, *failpoints):
+def chain_of_kills(children, out, *failpoints, **how):
     """Start the run again and again; each child dies at its next writes, by turns at each of the failpoints."""
     for deaths in range(500):
-        code = children(out, failpoint=failpoints[deaths % len(failpoints)])
+        code = children(out, failpoint=failpoints[deaths % len(failpoints)], **how)
         if code == 0:
             return deaths
         assert code == FAILED_AT_A_WRITE
@@ -58,6 +58,22 @@ def test_a_run_that_dies_right_after_every_write_ends_with_the_same_rows(childre
 def test_a_run_that_dies_right_before_writes_ends_with_the_same_rows(children, small_run, tmp_path):
     assert chain_of_kills(children, tmp_path / "run", "1", "2", "6") > 30
     assert_same(tmp_path / "run", small_run)
+
+
+def test_a_screening_that_dies_at_its_writes_ends_with_the_same_rows(children, tmp_path):
+    """Every round, audit and widening is a piece of work of its own; what they decide follows from their rows."""
+    given = {"radius": 0.3, "neighbors": 6, "limit": 150, "screen": True, "max_missed": 0.3}
+    how = {"given": given, "stages": ("score", "select")}
+    out, straight = tmp_path / "killed", tmp_path / "straight"
+    assert children(straight, **how) == 0
+    assert chain_of_kills(children, out, "5+", "6", "7+", **how) > 3
+    told = []
+    for path in (out, straight):
+        with Run.open(path, write=False) as run:
+            facts = run.manifest["stages"]["score"]["facts"]
+            rows = [run.read_table(name).to_pylist() for name in ("scores", "weak_set")]
+            told.append(repr([rows, facts["screening"], facts["missed_bound"], run.read_json("findings.json")]))
+    assert told[0] == told[1]
 
 
 def test_the_dial_killed_half_way_is_turned_by_the_next_command(children, small_run, small_options, tmp_path):

@@ -4,36 +4,22 @@ Source: Nuhu et al., "A Validation Strategy for Deep Learning Models: Evaluating
 arXiv 2509.19197, section III. Misclassified samples are left out, as in the paper; ``include_misclassified`` gives the
 rule of its code.
 
-:class:`Neighborhood` asks about all neighbors of all samples. What it is made of serves whoever asks in rounds:
-:meth:`Neighborhood.clean` and :meth:`Neighborhood.around` are chunk functions, the second for the neighbors
-``[first, last)`` of any samples; :func:`~.neighborhood_draws.joined` puts ranges together, and
-:meth:`Neighborhood.scored` makes rows of scores of both.
+All neighbors of all samples, unless ``screen`` asks for the weakest samples alone; see :mod:`.screening`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import torch
-
-from ..errors import UsageError
 from ..estimators.plan import BATCH_SIZE
-from ..estimators.precision import precision_on
 from ..plugins.manager import Manager
-from ..protocols import Estimator
-from ..results import SCORES, Samples, Table, column, conform
 from ..threat import parse_eps, parse_norm
-from .neighborhood_clean import CleanRows
-from .neighborhood_draws import COLUMNS, NeighborRows
-from .neighborhood_source import UNIFORM, NeighborSource, source_named
-from .scorer import NOT_FINITE, OK, ChunkScorer, known
-
-NAME = "neighborhood"
+from .neighborhood_scores import NAME, Neighborhood, precision_facts
+from .neighborhood_source import UNIFORM, source_named
+from .scorer import ChunkScorer
+from .screening import Aim, ScreeningScorer
 
 
 def neighborhood(
@@ -47,6 +33,10 @@ def neighborhood(
     neighbor_source: Any = UNIFORM,
     precision: str | None = None,
     first_order: bool = True,
+    screen: bool = False,
+    max_missed: float = 0.02,
+    fraction: float = 0.1,
+    top_k: int | None = None,
     plugins: Manager | Iterable[Any] | None = None,
 ) -> ChunkScorer:
     """Return the scorer ``neighborhood``: the mean misprediction score over random neighbors; higher is weaker.
@@ -65,19 +55,20 @@ def neighborhood(
         the estimator's plan.
     :param first_order: measure ``first_order_distance`` as well, where there are gradients: a backward pass a sample,
         which costs about as much as one and a half of its neighbors.
+    :param screen: score the weakest samples alone in full, and the others no further than it takes to leave them out;
+        their status is ``screened``. See :mod:`.screening`.
+    :param max_missed: of a screening, in [0, 1): which share of the weakest it may have left out at most, by an exact
+        95 % bound.
+    :param fraction: of a screening: the weakest are this share of the clean-correct samples.
+    :param top_k: of a screening: the weakest are so many, in place of ``fraction``.
     :param plugins: modules or objects with hooks that know the corruption, or a manager.
     :raises UsageError: for a value outside its range.
     :raises ModelError: for a precision that is not known.
     """
-    norm = parse_norm(radius_norm)
+    norm, reach = parse_norm(radius_norm), parse_eps(radius, "radius")
     function = Neighborhood(
         source=source_named(
-            neighbor_source,
-            radius=parse_eps(radius, "radius"),
-            radius_norm=norm,
-            seed=seed,
-            quantise=quantise,
-            plugins=plugins,
+            neighbor_source, radius=reach, radius_norm=norm, seed=seed, quantise=quantise, plugins=plugins
         ),
         norm=norm,
         neighbors=neighbors,
@@ -86,134 +77,6 @@ def neighborhood(
         precision=precision,
         first_order=first_order,
     )
-    return ChunkScorer(NAME, lambda _estimator: function, screening_facts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Neighborhood:
-    """The chunk function; errors are those of :func:`neighborhood`.
-
-    :param source: of the neighbors.
-    :param norm: in which the first-order distance is measured.
-    """
-
-    source: NeighborSource
-    norm: float
-    neighbors: int
-    include_misclassified: bool
-    batch_size: int
-    precision: str | None = None
-    first_order: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("neighbors", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise UsageError(f"{name} {value!r} has to be a whole number from 1")
-        if self.precision is not None:
-            precision_on(torch.device("cpu"), self.precision)  # refuses what is not known
-
-    def __call__(self, estimator: Estimator, samples: Samples) -> Table:
-        """Return one row a sample."""
-        clean = self.clean(estimator, samples)
-        asked = samples[np.flatnonzero(column(clean, "status") == OK)]
-        return self.scored(clean, self.around()(estimator, asked) if len(asked) else COLUMNS.empty_table())
-
-    @property
-    def clean(self) -> CleanRows:
-        """The chunk function of the samples themselves; those of status ``ok`` have neighbors to be asked about."""
-        return CleanRows(
-            norm=self.norm,
-            include_misclassified=self.include_misclassified,
-            batch_size=self.batch_size,
-            first_order=self.first_order,
-        )
-
-    def around(self, first: int = 0, last: int | None = None, *, exact_margin: bool = True) -> NeighborRows:
-        """Return the chunk function of the neighbors ``[first, last)``, all by default."""
-        return NeighborRows(
-            source=self.source,
-            first=first,
-            last=self.neighbors if last is None else last,
-            batch_size=self.batch_size,
-            precision=self.precision,
-            exact_margin=exact_margin,
-        )
-
-    def scored(self, clean: Table, around: Table) -> Table:
-        """Return rows of :data:`~art_weakrobust.results.SCORES` from what is known of samples and their neighbors.
-
-        :param clean: rows of :meth:`clean`.
-        :param around: rows of :meth:`around`, whole or joined, of some of these samples; the others have no score.
-        :return: in the order of ``clean``. Of a run in bfloat16 the rows also hold ``measured``, ``audited``,
-            ``margin_error`` and ``margin_bound``; see :data:`~.neighborhood_draws.COLUMNS`.
-        """
-        rows = _places(column(clean, "index"), column(around, "index"))
-        n = clean.num_rows
-
-        def spread(values: np.ndarray) -> np.ndarray:
-            whole = np.full(n, np.nan)
-            whole[rows] = values
-            return whole
-
-        said = {name: column(around, name) for name in COLUMNS.names}
-        broken = np.isnan(said["score_sum"])
-        status = column(clean, "status").astype(object)
-        status[rows[broken]] = NOT_FINITE
-        bare = column(clean, "decision").astype(bool)
-        bare[rows] &= said["decision"]
-        asked = np.where(broken, np.nan, said["neighbors"].astype(np.float64))
-        mean, flips = spread(said["score_sum"] / asked), spread(np.where(broken, np.nan, said["flips"]))
-        worst = np.where(said["worst_score"] > 0, said["worst_number"], said["least_number"])
-        margin = np.where(bare, np.nan, column(clean, "margin").astype(np.float64))
-        columns = {
-            **{name: clean.column(name) for name in ("index", "path", "label", "prediction", "correct")},
-            "status": pa.array(status, pa.string()),
-            "scorer": pa.repeat(NAME, n),
-            "score": mean,
-            "misprediction_score": known(mean, pa.float64()),
-            "margin": known(margin, pa.float32()),
-            "neighbor_margin": known(np.where(bare, np.nan, spread(said["least_margin"])), pa.float32()),
-            "worst_neighbor": known(spread(np.where(broken, np.nan, worst)), pa.int32()),
-            "first_order_distance": known(
-                np.where(bare, np.nan, column(clean, "first_order_distance").astype(np.float64)), pa.float32()
-            ),
-            "flips": known(flips, pa.int32()),
-            "neighbors": known(spread(asked), pa.int32()),
-            "found": pa.array(flips > 0, mask=np.isnan(flips)),
-        }
-        if said["margin_bound"].any():
-            kinds = {"measured": pa.int32(), "audited": pa.int32()}
-            for name in _OF_BFLOAT16:
-                columns[name] = known(spread(said[name]), kinds.get(name, pa.float32()))
-        return conform(pa.table(columns), SCORES)
-
-
-_OF_BFLOAT16 = ("measured", "audited", "margin_error", "margin_bound")
-
-
-def screening_facts(scores: Table) -> dict[str, Any]:
-    """Return what a run in bfloat16 saw of its bound; nothing of one in float32.
-
-    :param scores: rows of :meth:`Neighborhood.scored`.
-    """
-    if "measured" not in scores.column_names:
-        return {}
-    measured, audited, error, bound = (np.nan_to_num(column(scores, name).astype(float)) for name in _OF_BFLOAT16)
-    neighbors = np.nan_to_num(column(scores, "neighbors").astype(float))
-    return {
-        "precision_screening": {
-            "neighbors": int(neighbors.sum()),
-            "in_float32": int(np.where(bound > 0, measured, neighbors).sum()),
-            "audited": int(audited.sum()),
-            "largest_margin_error": float(error.max(initial=0)),
-            "margin_bound": float(bound.max(initial=0)),
-        }
-    }
-
-
-def _places(ids: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """Return where ``some`` ids stand among all of them."""
-    order = np.argsort(ids, kind="stable")
-    places: np.ndarray = order[np.searchsorted(ids, some, sorter=order)]
-    return places
+    if screen:
+        return ScreeningScorer.of(function, Aim(fraction=fraction, top_k=top_k, max_missed=max_missed), seed)
+    return ChunkScorer(NAME, lambda _estimator: function, precision_facts)

@@ -12,7 +12,8 @@ from typing import Any, Optional
 import typer
 
 from ..errors import UsageError
-from ..pipeline.options import WRITTEN_AS_TEXT, Options, flag, from_toml, shown
+from ..pipeline.config_file import from_toml
+from ..pipeline.options import WRITTEN_AS_TEXT, Options, flag, shown
 from .console import told
 
 _PANELS = {

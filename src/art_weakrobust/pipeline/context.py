@@ -201,7 +201,8 @@ class Context:
         options = self.options
         names = ("radius", "radius_norm", "neighbors", "quantise", "include_misclassified", "eps", "eps_l2")
         more = ("distance_norm", "neighbor_source", "seed", "batch_size", "weak_weight", "clean_budget")
-        return {name: getattr(options, name) for name in (*names, *more)} | {
+        screening = ("screen", "max_missed", "fraction", "top_k") if options.screen else ()
+        return {name: getattr(options, name) for name in (*names, *more, *screening)} | {
             "attacks": split_list(options.attacks),
             "corruptions": split_list(options.corruptions),
             "severities": options.severity_numbers(),

@@ -30,16 +30,8 @@ _LEAST = {
 WRITTEN_AS_TEXT = ("radius", "radius_norm", "distance_norm", "eps", "eps_l2")
 """Options that are numbers and written as text: budgets such as 8/255, and norms."""
 
-COMMON: dict[str, tuple[type, ...]] = {
-    "out": (str,),
-    "plugin": (str, list),
-    "no_plugins": (bool,),
-    "force": (bool,),
-    "quiet": (bool,),
-    "json": (bool,),
-    "debug": (bool,),
-}
-"""Options of a command that are none of the run's -> what a config file may give them."""
+AUTO = "auto"
+"""A radius that is measured when the run begins; see :mod:`.auto_radius`."""
 
 
 def _option(default: Any, help: str, stage: str) -> Any:
@@ -78,7 +70,7 @@ class Options:
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
     distance_norm: float = _option("inf", "Norm by whose distance scorer boundary ranks: inf or 2.", "score")
-    radius: float = _option("8/255", "Radius of the sampled neighborhood.", "score")
+    radius: float = _option("8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score")
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
     neighbor_source: str = _option(
@@ -86,6 +78,8 @@ class Options:
     )
     quantise: bool = _option(False, "Round neighbors to 8 bits, as REVa's reference code does.", "score")
     include_misclassified: bool = _option(False, "Score samples that are wrong when clean as well.", "score")
+    screen: bool = _option(False, "Score in full only samples that --fraction or --top-k may take.", "score")
+    max_missed: float = _option(0.02, "Share of these that --screen may miss, by a 95 % bound.", "score")
     triage: bool = _option(False, "Say why each sample is weak: fragile, mislabelled, ambiguous, atypical.", "triage")
     label_check: str = _option("built-in", "Who says that a label is wrong: built-in, or cleanlab (extra).", "triage")
     kinds: str | None = _option(None, "Kinds that may enter the weak set, as in fragile,ambiguous.", "select")
@@ -119,14 +113,15 @@ class Options:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         for name in ("radius", "eps", "eps_l2"):
-            set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
+            if (name, str(getattr(self, name))) != ("radius", AUTO):
+                set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
         for name in ("radius_norm", "distance_norm"):
             set_(self, name, parse_norm(getattr(self, name), f"--{flag(name)}"))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
-        if self.radius <= 0:
+        if str(self.radius) != AUTO and self.radius <= 0:
             raise UsageError(f"--radius {self.radius:g} has to be above zero")
         if self.radius_norm == 1:
             raise UsageError("--radius-norm 1 has no neighborhood to draw from; use 2 or inf")
@@ -136,6 +131,14 @@ class Options:
             raise UsageError(f"--top-k {self.top_k} and --threshold {self.threshold:g} exclude one another; give one")
         if not 0 < self.fraction <= 1:
             raise UsageError(f"--fraction {self.fraction:g} has to be above 0 and at most 1")
+        if not 0 <= self.max_missed < 1:
+            raise UsageError(f"--max-missed {self.max_missed:g} has to be a share from 0 to below 1")
+        for name in ("threshold", "per_class", "kinds"):
+            if self.screen and (value := getattr(self, name)) is not None:
+                raise UsageError(
+                    f"--{flag(name)} {shown(value)} does not go with --screen, which is for the first --fraction or "
+                    "--top-k of the ranking; leave one out"
+                )
         if self.label_check not in ("built-in", "cleanlab"):
             raise UsageError(f"--label-check {self.label_check!r} has to be built-in or cleanlab")
         if self.kinds is not None and not self.triage:
@@ -242,32 +245,6 @@ def shown(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value) or "''"
 
 
-def from_toml(path: Path) -> dict[str, Any]:
-    """Return the options of a ``--config`` file: long names (``eps-l2`` or ``eps_l2``) at the top level.
-
-    :raises UsageError: where the file cannot be read as TOML, or a key is no option.
-    """
-    import tomllib
-
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--config {path} is not TOML: {error}") from error
-    known = {f.name for f in fields(Options)} | set(COMMON)
-    options: dict[str, Any] = {}
-    for key, value in table.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise UsageError(f"--config {path}: unknown key {key!r}{nearest(flag(name), sorted(map(flag, known)))}")
-        if name in COMMON and not isinstance(value, COMMON[name]):
-            raise UsageError(f"--config {path}: {key} is {value!r}, expected {_words(COMMON[name])}")
-        listed = isinstance(value, list) and name != "plugin"
-        options[name] = ",".join(map(str, value)) if listed else value
-    return options
-
-
 def _typed(name: str, value: Any) -> Any:
     """Check the type of a value from a config file or a manifest; budgets and norms are parsed by :class:`Options`."""
     kind = str(next(f.type for f in fields(Options) if f.name == name))
@@ -281,11 +258,6 @@ def _typed(name: str, value: Any) -> Any:
     if base == "float" and isinstance(value, str) and name not in WRITTEN_AS_TEXT:
         raise UsageError(f"option {flag(name)!r} is {value!r}, expected a number")
     return value
-
-
-def _words(kinds: tuple[type, ...]) -> str:
-    names = {str: "text", list: "a list of texts", bool: "true or false"}
-    return " or ".join(names[kind] for kind in kinds)
 
 
 def _plain(value: Any) -> Any:

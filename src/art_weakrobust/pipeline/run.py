@@ -20,6 +20,7 @@ from ..results import TYPES, Scores, Validation, WeakSet
 from ..store import Run
 from ..store.manifest import plain
 from ..validation.metrics import weak_types
+from .auto_radius import settled
 from .context import Context
 from .distances import check_distances, distances
 from .examination import before_scoring
@@ -30,6 +31,7 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
+from .screened import with_screening
 from .shown import flipped, gallery
 from .street import Sets, choose, craft_of, score, sets_of, why_empty
 from .triage import check_answers, check_triage, kinds_in, triaged, write_segments
@@ -68,9 +70,11 @@ def execute(
     check_triage(options)
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
+    suggestion: dict[str, Any] | None = None
     if on_the_model:
         context.check_needs(context.base, stages)  # loads data and model, before anything is written
         check_answers(context, stages)
+        context, suggestion = settled(context, out)
         context.check_built(stages)
         check_distances(context, stages)
     diagnosis = before_scoring(out, context, stages, force=force)
@@ -82,6 +86,8 @@ def execute(
             street.force(stages)
         for stage in (stage for stage in stages if stage != "report"):  # before one works: a refusal changes nothing
             run.ended(stage, held_to(context, stage), extends=GROWING.get(stage, ()))
+        if suggestion is not None:
+            run.update(suggested_radius=suggestion)
         for stage in stages:
             getattr(street, stage)(alone=len(stages) == 1)
         return Outcome(out, run.records(), tuple(stages))
@@ -115,13 +121,19 @@ class Street:
         if self._begin("score"):
             return
         self._tell()
-        if self.diagnosis is not None:
-            self.run.write_json("findings.json", self.diagnosis.record())
+        noted = {} if self.diagnosis is None else self.diagnosis.record()
+        suggested = self.run.manifest.get("suggested_radius", {})
+        if suggested.get("radius") == self.options.radius:
+            noted["radius_curve"] = suggested["curve"]
+        if noted:
+            self.run.write_json("findings.json", noted)
         context = self.context
         meter = Meter(context.base)
         name = Reference.parse(context.options.scorer).name
         scores = score(context.scorer, context.base, context.train, self._map("scores"), name=name)
         self.run.write_table("scores", scores.table)
+        if "screening" in scores.facts:
+            self.run.write_json("findings.json", with_screening(noted, scores.facts))
         self.run.finish("score", **scores.facts, samples=len(scores), **meter.facts())
 
     def triage(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike

@@ -172,6 +172,9 @@ def scores(summary: Summary) -> str:
     facts = summary["score_histogram"]
     if not facts or not facts["n"]:
         return "No sample has a known score."
+    if facts.get("n_screened"):
+        left = f"{count(facts['n_screened'])} were left out by screening"
+        return f"An error was found close to {count(facts['found'])} of the {count(facts['n'])} scored in full; {left}."
     calm = facts["n"] - facts["found"]
     start = "Most have none" if calm > facts["n"] / 2 else "Most have one"
     return f"{start}: an error was found close to {count(facts['found'])} of {count(facts['n'])} samples."

@@ -17,6 +17,9 @@ from ..errors import DataError
 Table: TypeAlias = pa.Table
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
+SCREENED = "screened"
+"""Status of a sample that is not among the weakest, and was scored no further than it took to know that."""
+
 SCORES = pa.schema(
     [
         ("index", pa.int64()),
@@ -41,7 +44,9 @@ SCORES = pa.schema(
         ("certified_radius", pa.float32()),
     ]
 )
-"""One row a sample. ``status`` is ``ok``, ``misclassified`` (score NaN) or ``error: …``; higher ``score`` is weaker."""
+"""One row a sample. Higher ``score`` is weaker; ``status`` is ``ok``, or says why there is none (NaN):
+``misclassified``, ``screened`` (its ``neighbors`` are fewer, and ``found`` is null where they hold no error) or
+``error: …``."""
 
 WEAK_SET = pa.schema(
     [("index", pa.int64()), ("reason", _TEXT), ("kind", _TEXT), ("weight", pa.float32()), ("role", _TEXT)]

@@ -30,7 +30,7 @@ def read_records(folder: Path, manifest: Mapping[str, Any]) -> Records:
     findings, notes = _findings(folder, done)
     before, after = (_validation(folder, phase) if phase in done else None for phase in _PHASES)
     return Records(
-        scores=None if scores is None else Scores(scores),
+        scores=None if scores is None else Scores(scores, manifest["stages"]["score"].get("facts", {})),
         triage=Triage(read_parquet(folder / "triage.parquet")) if "triage" in done else None,
         weak_set=WeakSet(read_parquet(folder / "weak_set.parquet")) if "select" in done else None,
         before=before,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..results import Scores, Validation, WeakSet, column
+from ..results import SCREENED, Scores, Validation, WeakSet, column
 from ..statistics import wilson
 from .comparison import TEST, headline_types
 from .rows import Row, estimate, number
@@ -20,13 +20,14 @@ def score_histogram(scores: Scores, weak_set: WeakSet) -> Row:
     """Return how the scores are spread: edges, counts, zero, cut, ties, n, k.
 
     Scores that are exactly 0 are counted in ``zero`` alone: a spike there hides the rest. ``n`` counts the finite
-    scores, ``n_unknown`` the others (misclassified, failed); ``k`` is the size of the weak set, ``cut`` the least score
-    that entered by its score (None for an empty set), ``ties`` how many samples with that very score stayed out.
+    scores, ``n_screened`` the samples that a screening left out, ``n_unknown`` the others (misclassified, failed);
+    ``k`` is the size of the weak set, ``cut`` the least score that entered by its score (None for an empty set),
+    ``ties`` how many samples with that very score stayed out.
 
     :return: ``edges`` (26,) from 0 to 1 where all scores lie there, else over their range; ``counts`` (25,).
     """
     score, index = scores["score"], scores["index"]
-    finite = np.isfinite(score)
+    finite, screened = np.isfinite(score), _screened(scores)
     spread = score[finite & (score != 0)]
     inside = spread.size == 0 or (spread.min() >= 0 and spread.max() <= 1)
     counts, edges = np.histogram(spread, bins=BINS, range=(0.0, 1.0) if inside else None)
@@ -42,9 +43,16 @@ def score_histogram(scores: Scores, weak_set: WeakSet) -> Row:
         "cut": number(cut),
         "ties": int((finite & (score == cut) & ~chosen).sum()),
         "n": int(finite.sum()),
-        "n_unknown": int((~finite).sum()),
+        "n_screened": int(screened.sum()),
+        "n_unknown": int((~finite & ~screened).sum()),
         "k": len(weak_set),
     }
+
+
+def _screened(scores: Scores) -> np.ndarray:
+    """Say of every sample whether a screening left it out, bool (n,)."""
+    there = "status" in scores.table.column_names
+    return np.asarray(scores["status"] == SCREENED if there else np.zeros(len(scores), bool))
 
 
 def class_table(
@@ -58,7 +66,8 @@ def class_table(
 ) -> list[Row]:
     """Return one row a class, the one with the largest share of weak samples first.
 
-    Fields: label (int), name, n_scored (clean-correct samples with a score), n_weak, weak_share, weak_lower,
+    Fields: label (int), name, n_scored (clean-correct samples with a score, and those that a screening left out, as not
+    weak), n_weak, weak_share, weak_lower,
     weak_upper; n_test, clean_before, clean_after, n_robust, robust_before, robust_after (each share with _lower and
     _upper), on the test images that all given phases judge; confused_with (int), confused_name, confused_n: the class
     most often predicted instead, and how often. It is counted over the most damaging neighbors of the class's weak
@@ -69,7 +78,8 @@ def class_table(
     """
     label = _integers(scores.table, "label")
     chosen = np.isin(scores["index"], np.concatenate([weak_set.tune, weak_set.held_out]))
-    usable = (np.isfinite(scores["score"]) & (scores["correct"] != np.False_)) | chosen
+    placed = np.isfinite(scores["score"]) | _screened(scores)
+    usable = (placed & (scores["correct"] != np.False_)) | chosen
     sides = _sides(before, after)
     measures = {metric: _measured(sides, metric, eps) for metric in ("clean", "robust")}
     confused = _confusions(scores, chosen, sides.get("before"), eps)

@@ -1,4 +1,4 @@
-"""Intervals and tests, in one place: analysis, validation and the report take them from here (numpy and scipy alone).
+"""Intervals and tests of what was measured on images.
 
 An image is the unit: several severities of one image are not several samples, so that whatever pools severities is
 resampled, or flipped, image by image. Values that are NaN are unknown and left out; where nothing is left the answer is
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import stats
 
 Interval = tuple[float, float]
 
@@ -203,6 +203,14 @@ def _tau(first: ArrayLike, second: ArrayLike) -> float:
     return float(stats.kendalltau(first, second).statistic)
 
 
+def share_of(share: float, n: int) -> int:
+    """Return how many of ``n`` a share is: the nearest whole number, a half rounded up.
+
+    A product such as 0.35 * 10 is a bit off its half.
+    """
+    return int(np.floor(share * n + 0.5 + 1e-9))
+
+
 def holm(pvalues: ArrayLike) -> np.ndarray:
     """Return p values adjusted by Holm's step-down method, in their order; they hold under any dependence.
 
@@ -217,52 +225,6 @@ def holm(pvalues: ArrayLike) -> np.ndarray:
     steps = raw[order] * np.arange(order.size, 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted
-
-
-def kaplan_meier(
-    values: ArrayLike, observed: ArrayLike, *, confidence: float = CONFIDENCE
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return where a survival function falls, (k,), its value beyond each of these, and both ends of its interval.
-
-    :param values: distances or times, (n,); NaN is left out.
-    :param observed: bool (n,): False where it is known only that the true value lies beyond, that is censored.
-
-    The interval is Wilson's for as many images as would give the variance by Greenwood; without censoring that is n.
-    Source: E. L. Kaplan and P. Meier, J. Am. Stat. Assoc. 53 (1958) 457-481; K. J. Rothman, J. Chronic Dis. 31 (1978)
-    557-560.
-    """
-    value, seen = np.asarray(values, np.float64), np.asarray(observed, bool)
-    value, seen = value[np.isfinite(value)], seen[np.isfinite(value)]
-    at, deaths = np.unique(value[seen], return_counts=True)
-    risk = (value >= at[:, None]).sum(axis=1)
-    share = np.cumprod(1 - deaths / risk)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.cumsum(deaths / (risk * (risk - deaths)))  # Greenwood's variance over the square of the share
-        size = np.where(share > 0, (1 - share) / (share * relative), value.size)
-    ends = [wilson(s * n, n, confidence=confidence) for s, n in zip(share, size, strict=True)]
-    lower, upper = np.reshape(np.asarray(ends, np.float64), (-1, 2)).T
-    return at, share, lower, upper
-
-
-def censored_normal(values: ArrayLike, observed: ArrayLike) -> tuple[float, float]:
-    """Return mean and deviation of a normal law by maximum likelihood, NaN with fewer than two distinct values.
-
-    Parameters are those of :func:`kaplan_meier`.
-    """
-    value, seen = np.asarray(values, np.float64), np.asarray(observed, bool)
-    value, seen = value[np.isfinite(value)], seen[np.isfinite(value)]
-    if np.unique(value[seen]).size < 2:
-        return _UNKNOWN
-    start = float(value[seen].mean()), float(value[seen].std())
-    if seen.all():
-        return start
-
-    def loss(law: np.ndarray) -> float:
-        z = (value - law[0]) / np.exp(law[1])
-        return float(-(stats.norm.logpdf(z[seen]) - law[1]).sum() - stats.norm.logsf(z[~seen]).sum())
-
-    found = optimize.minimize(loss, (start[0], np.log(start[1])), method="Nelder-Mead", options={"xatol": 1e-6}).x
-    return float(found[0]), float(np.exp(found[1]))
 
 
 def _known(values: ArrayLike) -> np.ndarray:

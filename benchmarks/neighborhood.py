@@ -1,0 +1,170 @@
+"""Neighborhood scoring against the plain forward pass, REVa's loop, and itself in full.
+
+    ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py                 # all: about an hour on two cores
+    ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py --only speed --quick
+    ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py --only sets --keep FOLDER
+
+``speed`` prints ratios, medians of interleaved pairs in one process: exhaustive scoring against a bare forward pass of
+the same network in the same format, precision and batch size; exhaustive and screened scoring against a loop over
+instances as REVa's reference code has it (Nuhu et al., arXiv 2509.19197). ``sets`` screens CIFAR-10's first training
+images at m = 50 and radius 8/255, on the standard and the robust checkpoint, and holds the weak set against that of the
+exhaustive float32 run; forwards are counted exactly. With ``--keep`` rows are kept in a folder, so that a run that is
+stopped goes on. Needs the CIFAR-10 parquet files, and the checkpoints in ``DIR/models``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ratios import Ratio, interleaved, machine
+from shipped import resnet20
+from torch import nn
+from torchvision.transforms.functional import normalize, to_tensor
+
+from art_weakrobust.analysis.neighborhood import neighborhood
+from art_weakrobust.analysis.neighborhood_draws import NeighborRows
+from art_weakrobust.analysis.neighborhood_source import Uniform
+from art_weakrobust.datasets.parquet import parquet
+from art_weakrobust.datasets.subset import part
+from art_weakrobust.estimators.judge import exact_float32
+from art_weakrobust.estimators.plan import arranged
+from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
+from art_weakrobust.execution.serial import SerialMap
+from art_weakrobust.models.normalise import inner
+from art_weakrobust.protocols import Dataset
+from art_weakrobust.results import SCORES, Samples, Scores
+from art_weakrobust.selection import select
+from art_weakrobust.store import Parts
+
+STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
+RADIUS, NEIGHBORS, BATCH = 8 / 255, 50, 128
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+WAYS = {"exhaustive": "float32", "in bfloat16": "bfloat16", "candidates": "float32", "both screens": "bfloat16"}
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=("speed", "sets"), help="may be repeated; both by default")
+    parser.add_argument("--checkpoint", action="append", choices=(STANDARD, ROBUST), help="both by default")
+    parser.add_argument("--samples", type=int, default=10_000, help="of the sets")
+    parser.add_argument("--quick", action="store_true", help="1,000 samples in the sets, one pair a ratio")
+    parser.add_argument("--keep", type=Path, help="folder of rows that were scored")
+    arguments = parser.parse_args()
+    print(machine("cpu"))
+    data = parquet(os.environ["ART_WEAKROBUST_DATA"] + "/cifar10", split="train")
+    if "speed" in (arguments.only or ("speed",)):
+        speed(data.take(np.arange(128)), pairs=1 if arguments.quick else 3)
+    if "sets" in (arguments.only or ("sets",)):
+        some = part(data, limit=1_000 if arguments.quick else arguments.samples)
+        for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
+            sets(checkpoint, some, arguments.keep)
+
+
+def classifier(checkpoint: str) -> FastPyTorchClassifier:
+    return FastPyTorchClassifier(
+        model=resnet20(checkpoint),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=(3, 32, 32),
+        nb_classes=10,
+        clip_values=(0, 1),
+        device_type="cpu",
+    )
+
+
+def speed(samples: Samples, pairs: int) -> None:
+    """Print how fast neighbors are drawn and judged."""
+    estimator, few = classifier(STANDARD), samples[:32]
+    network = inner(resnet20(STANDARD))
+    print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {BATCH}; {len(few)} images against the loop")
+    print("| what | against | ratio | goal | neighbors a second, peer and ours |\n|---|---|---|---|---|")
+    for what, precision, goal in (("exhaustive", "float32", 2.7), ("screened in bfloat16", "bfloat16", 4.5)):
+        rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
+        plain = interleaved(partial(forward, estimator, samples, precision), partial(rows, estimator, samples), pairs)
+        told(what, f"plain forward, {precision}", plain, len(samples), 0.95)
+        loop = interleaved(partial(per_instance, network, few), partial(rows, estimator, few), pairs)
+        told(what, "REVa's loop", loop, len(few), goal)
+
+
+def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float) -> None:
+    count = samples * NEIGHBORS
+    rates = f"{count / ratio.peer:,.0f}, {count / ratio.ours:,.0f}"
+    print(f"| {what} | {peer} | {ratio} | {goal} | {rates} |", flush=True)
+
+
+def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str) -> None:
+    """Ask about as many images as there are neighbors, made beforehand: nothing but the network."""
+    x = arranged(torch.from_numpy(samples.x[:BATCH]), estimator.plan)
+    with exact_float32(), torch.no_grad():
+        for _ in range(len(samples) * NEIGHBORS // BATCH):
+            estimator.predict_tensor(x, precision)
+
+
+def per_instance(network: nn.Module, samples: Samples) -> list[float]:
+    """Score as REVa's reference does: image by image, neighbor by neighbor through uint8, one forward pass an image."""
+    scores = []
+    with torch.no_grad():
+        for x, y in zip(torch.from_numpy(samples.x), samples.y, strict=True):
+            stack = []
+            for _ in range(NEIGHBORS):
+                moved = (x + torch.empty_like(x).uniform_(-RADIUS, RADIUS)).clamp(0, 1)
+                pixels = (moved * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+                stack.append(normalize(to_tensor(pixels), MEAN, STD))
+            total = 0.0
+            for row in network(torch.stack(stack)).softmax(1):
+                confidence, prediction = row.max(0)
+                total += 0.0 if prediction.item() == y else confidence.item()
+            scores.append(total / NEIGHBORS)
+    return scores
+
+
+def sets(checkpoint: str, data: Dataset, keep: Path | None) -> None:
+    """Print what each way of scoring spends, how long it takes, and how its weak set agrees."""
+    estimator = classifier(checkpoint)
+    print(f"\n{checkpoint}, {len(data):,} samples x {NEIGHBORS}, radius 8/255")
+    print("| way | forwards, share of all | seconds | looks | bound on missed | Jaccard | flips left out |")
+    print("|---|---|---|---|---|---|---|")
+    whole: Scores | None = None
+    for way, precision in WAYS.items():
+        screen = way in ("candidates", "both screens")
+        scorer = neighborhood(RADIUS, neighbors=NEIGHBORS, precision=precision, first_order=False, screen=screen)
+        folder = None if keep is None else keep / f"{checkpoint}-{len(data)}-{way.replace(' ', '-')}"
+        over = SerialMap(None if folder is None else Parts(folder, "score", SCORES))
+        start = time.perf_counter()
+        scores = scorer(estimator, data, over)
+        seconds = time.perf_counter() - start
+        whole = whole or scores
+        screening = scores.facts.get("screening", {})
+        share = screening.get("share_drawn", 1.0)
+        missed = scores.facts.get("missed_bound", {}).get("upper", 0.0)
+        cells = [way, f"{share:.3f}", f"{seconds:.0f}", screening.get("looks", ""), f"{missed:.4f}"]
+        cells += [f"{jaccard(scores, whole):.4f}", flips_left_out(scores, whole)]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def members(scores: Scores) -> np.ndarray:
+    chosen = select(scores, fill=True)
+    return np.union1d(chosen.tune, chosen.held_out)
+
+
+def jaccard(one: Scores, two: Scores) -> float:
+    a, b = members(one), members(two)
+    return len(np.intersect1d(a, b)) / max(1, len(np.union1d(a, b)))
+
+
+def flips_left_out(scores: Scores, whole: Scores) -> Any:
+    """Return how many samples that flip are not in the set; where they are more than it holds, that says nothing."""
+    flipping = whole["index"][np.nan_to_num(whole["flips"].astype(float)) > 0]
+    chosen = members(scores)
+    return len(np.setdiff1d(flipping, chosen)) if len(flipping) <= len(chosen) else "–"
+
+
+if __name__ == "__main__":
+    main()
