@@ -51,7 +51,7 @@ def above(table: Table, last: Table) -> np.ndarray:
     :param last: the row of the last member of a set; without one, every sample that has a score has a place.
     """
     if not last.num_rows:
-        return np.isfinite(column(table, "score_sum"))
+        return np.asarray(np.isfinite(column(table, "score_sum")))
     own = zip(-column(table, "score_sum"), _margin(table), column(table, "index"), strict=True)
     key = (-column(last, "score_sum")[0], _margin(last)[0], column(last, "index")[0])
     return np.fromiter((row < key for row in own), bool, table.num_rows)

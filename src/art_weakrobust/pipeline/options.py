@@ -76,7 +76,9 @@ class Options:
     batch_size: int = _option(128, "Images in one forward pass, and in one step of training.", "data")
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
-    radius: float = _option("8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score")
+    radius: float | str = _option(
+        "8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score"
+    )
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
     neighbor_source: str = _option(
@@ -120,7 +122,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
-        if self.radius != AUTO and self.radius <= 0:
+        if isinstance(self.radius, float) and self.radius <= 0:
             raise UsageError(f"--radius {self.radius:g} has to be above zero")
         if self.radius_norm == 1:
             raise UsageError("--radius-norm 1 has no neighborhood to draw from; use 2 or inf")
