@@ -113,7 +113,8 @@ def suggest_radius(
             source=source, last=neighbors, batch_size=batch_size, precision=precision, exact_margin=False
         )
         said = rows(classifier, asked)
-        return np.asarray((column(said, "flips") > 0)[np.isfinite(column(said, "score_sum"))])
+        known = np.isfinite(column(said, "score_sum"))
+        return np.asarray(column(said, "flips")[known] > 0)
 
     return _searched(flipping, share, _FIRST * _unit(neighbor_source, norm, asked.x[0].size))
 

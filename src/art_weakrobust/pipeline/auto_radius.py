@@ -29,7 +29,7 @@ def settled(context: Context, out: Path) -> tuple[Context, Suggestion | None]:
     :raises UsageError: where no radius can be suggested.
     """
     options = context.options
-    if str(options.radius) != AUTO:
+    if options.radius != AUTO:
         return context, None
     of = plain({name: value for name, value in held_to(context, "score").items() if name != "radius"})
     kept = _kept(out)

@@ -70,7 +70,9 @@ class Options:
     seed: int = _option(0, "Seed of every draw.", "data")
     scorer: str = _option("neighborhood", "Scorer of local robustness, as NAME[:key=value...].", "score")
     distance_norm: float = _option("inf", "Norm by whose distance scorer boundary ranks: inf or 2.", "score")
-    radius: float = _option("8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score")
+    radius: float | str = _option(
+        "8/255", "Radius of the sampled neighborhood; auto: one that tells samples apart.", "score"
+    )
     radius_norm: float = _option("inf", "Norm of the neighborhood: inf or 2.", "score")
     neighbors: int = _option(50, "Neighbors drawn per sample.", "score")
     neighbor_source: str = _option(
@@ -113,7 +115,7 @@ class Options:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         for name in ("radius", "eps", "eps_l2"):
-            if (name, str(getattr(self, name))) != ("radius", AUTO):
+            if (name, getattr(self, name)) != ("radius", AUTO):
                 set_(self, name, parse_eps(getattr(self, name), f"--{flag(name)}"))
         for name in ("radius_norm", "distance_norm"):
             set_(self, name, parse_norm(getattr(self, name), f"--{flag(name)}"))
@@ -121,7 +123,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{flag(name)} {value} has to be at least {least}")
-        if str(self.radius) != AUTO and self.radius <= 0:
+        if isinstance(self.radius, float) and self.radius <= 0:
             raise UsageError(f"--radius {self.radius:g} has to be above zero")
         if self.radius_norm == 1:
             raise UsageError("--radius-norm 1 has no neighborhood to draw from; use 2 or inf")
