@@ -152,7 +152,7 @@ class Bench:
     def _foolbox(self, name: str, attack: object) -> Outcome:
         import foolbox
 
-        counted = Counting(self.model.model.eval())
+        counted = Counting(self.model.model).eval()
         model = foolbox.PyTorchModel(counted, bounds=(0, 1), device="cpu")
         return self.outcome(
             f"Foolbox {name}", lambda: attack(model, self.x, self.y, epsilons=None)[0], lambda: counted.backward_images
