@@ -111,7 +111,7 @@ def test_an_l1_attack_as_the_engine_comes_to_the_l1_distance_of_most_and_never_b
     found = measured(build, estimator, data, math.inf, attack=attack)
     assert (exact < 0.45).all()
     assert (found >= exact * (1 - FLOAT) - 1e-6).all()
-    assert np.median(found / exact) <= NEAR
+    assert np.median(found / exact) <= 1.05  # EAD in so many steps; ours has no L1
 
 
 def _within_the_box(x: np.ndarray, slope: np.ndarray, gap: float) -> float:
