@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import partial
 
@@ -158,7 +159,9 @@ def test_a_comparison_prints_before_and_after(story):
 
 
 def test_a_repr_fits_a_line_or_two(story):
-    assert repr(story.comparison).startswith("WeakRobustComparison(32 weak samples, types=['clean', 'uniform_noise',")
+    assert re.match(
+        r"WeakRobustComparison\(\d+ weak samples, types=\[.clean., .uniform_noise.,", repr(story.comparison)
+    )
     assert len(repr(story.before)) < 200
 
 

@@ -15,10 +15,12 @@ from .weakest import class_name
 
 Row = dict[str, Any]
 _SHOWN = {"f": "fixed", "b": "broken"}
+_MOST = 400
+"""Rows of one set: of many types fewer samples each are shown, one at least, so that the page stays below its cap."""
 
 
 def flipped_rows(records: Records) -> list[Row]:
-    """Return one row a set, type, outcome and sample that is shown of it, at most :data:`EXAMPLES` of each outcome.
+    """Return one row a set, type, outcome and sample that is shown of it, :data:`EXAMPLES` of each outcome at most.
 
     Fields: set, type, outcome (fixed | broken), index, path, label, severities, right_before and right_after (at how
     many of them), prediction_before and prediction_after (of single verdicts, else None), tile (place in the sheet).
@@ -39,12 +41,12 @@ def _rows(records: Records, name: str) -> Iterator[Row]:
     first, second = align(Verdicts.of(records.before, name), Verdicts.of(records.after, name))
     place = {index: at for at, index in enumerate(first.ids.tolist())}
     clean = {kind.type for kind in first.types if kind.family == "clean"}  # the table of flips has no row of it
-    for kind, codes in outcomes(records.before, records.after, name).items():
-        if kind in clean:
-            continue
+    found = {kind: codes for kind, codes in outcomes(records.before, records.after, name).items() if kind not in clean}
+    each = max(1, min(EXAMPLES, _MOST // max(1, len(_SHOWN) * len(found))))
+    for kind, codes in found.items():
         columns = [at for at, (own, _) in enumerate(first.columns) if own == kind]
         for code, outcome in _SHOWN.items():
-            for index in [index for index in tiles if codes.get(index) == code][:EXAMPLES]:
+            for index in [index for index in tiles if codes.get(index) == code][:each]:
                 row: Row = {"set": name, "type": kind, "outcome": outcome, "index": index, "path": paths[tiles[index]]}
                 row |= {"label": class_name(records, _known(first.labels[place[index]])), "severities": len(columns)}
                 for phase, own in (("before", first), ("after", second)):
