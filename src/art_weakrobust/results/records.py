@@ -249,12 +249,11 @@ class Records:
         ``plan``, ``stages`` (name -> status, seconds, forwards, gradients, samples), ``started``.
     :param findings: the doctor's: mappings with ``severity``, ``code``, ``seen``, ``do``.
     :param notes: what else ``findings.json`` holds. The doctor writes ``passed`` (checks that found nothing),
-        ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). Selection writes ``segments`` (rows
-        where, n, weak, share, lower, upper) where there was a triage. The report also draws these, which no stage of
-        this package writes yet: ``radius_curve`` (rows radius, share, n, lower, upper, of a radius that was suggested),
-        ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n, shown in place of the one that
-        ``distances`` give), ``missed_bound`` (n, missed, upper: how much a screening may have missed, by an
-        audit of n samples).
+        ``not_run`` (rows check, why) and ``examined`` (how many samples it saw). Scoring writes ``radius_curve`` (rows
+        radius, share, n, lower, upper) where a radius was suggested, and ``missed_bound`` (n, missed, upper: how much a
+        screening may have missed, by an audit of n samples). Selection writes ``segments`` (rows where, n, weak, share,
+        lower, upper) where there was a triage. ``security_curve`` (rows phase, norm, eps, accuracy, lower, upper, n)
+        would be shown in place of the one that ``distances`` give.
     """
 
     scores: Scores | None = None
