@@ -49,14 +49,9 @@ def chain_of_kills(children, out, *failpoints, **how):
     raise AssertionError("the run never ends")
 
 
-def test_a_run_that_dies_right_after_every_write_ends_with_the_same_rows(children, small_run, tmp_path):
+def test_a_run_that_dies_right_before_and_right_after_its_writes_ends_with_the_same_rows(children, small_run, tmp_path):
     # a child's first write says in the manifest that a stage goes on; a stage that is all but done ends at the fourth
-    assert chain_of_kills(children, tmp_path / "run", "1+", "2+", "5+") > 30
-    assert_same(tmp_path / "run", small_run)
-
-
-def test_a_run_that_dies_right_before_writes_ends_with_the_same_rows(children, small_run, tmp_path):
-    assert chain_of_kills(children, tmp_path / "run", "1", "2", "6") > 30
+    assert chain_of_kills(children, tmp_path / "run", "1+", "2", "5+", "6") > 20
     assert_same(tmp_path / "run", small_run)
 
 
