@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..datasets.arrays import as_dataset
 from ..datasets.base import ids_of
@@ -172,9 +171,7 @@ def _rounded(radius: float) -> float:
 
 
 def _drawn(data: Dataset, count: int, seed: int) -> Samples:
-    ids = ids_of(data)
-    number = keyed.uniform(torch.from_numpy(ids), 0, (1,), keyed.derive(seed, "suggest_radius"))[:, 0].numpy()
-    return data.take(np.sort(ids[np.lexsort((ids, number))[:count]]))
+    return data.take(keyed.some(ids_of(data), count, 0, keyed.derive(seed, "suggest_radius")))
 
 
 def _correct(classifier: Estimator, samples: Samples, batch_size: int) -> Samples:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..kernels import keyed
 from ..statistics import CONFIDENCE, most_hidden, smallest_audit
@@ -46,7 +45,9 @@ class Audit:
         confidence = 1 - (1 - CONFIDENCE) * _SPENT * (1 - _SPENT) ** look
         strata = tuple(ids for ids in strata if len(ids))
         counts = smallest_audit([len(ids) for ids in strata], limit, confidence=confidence) if strata else []
-        drawn = tuple(_draw(ids, n, look, seed) for ids, n in zip(strata, counts, strict=True))
+        drawn = tuple(
+            keyed.some(ids, n, look, keyed.derive(seed, "audit")) for ids, n in zip(strata, counts, strict=True)
+        )
         return cls(strata, drawn, confidence)
 
     @property
@@ -64,8 +65,3 @@ class Audit:
         found = [int(np.isin(ids, hits).sum()) for ids in self.drawn]
         sizes, drawn = [len(ids) for ids in self.strata], [len(ids) for ids in self.drawn]
         return most_hidden(found, drawn, sizes, confidence=self.confidence) - sum(found)
-
-
-def _draw(ids: np.ndarray, count: int, look: int, seed: int) -> np.ndarray:
-    number = keyed.uniform(torch.from_numpy(ids), look, (1,), keyed.derive(seed, "audit"))[:, 0].numpy()
-    return np.sort(ids[np.lexsort((ids, number))[:count]])

@@ -17,7 +17,7 @@ from ..estimators.plan import BATCH_SIZE
 from ..kernels.keyed import derive
 from ..kernels.properties import PROPERTIES
 from ..protocols import Dataset, Estimator, Map
-from ..results import TRIAGE, Scores, Table, Triage, column, conform
+from ..results import LABEL_CHECKS, TRIAGE, Scores, Table, Triage, column, conform
 from ..threat import parse_eps
 from .scorer import known
 from .triage_cleanlab import issues
@@ -35,8 +35,6 @@ FENCE = 1.5
 WEIGHTS = {"fragile": 1.0, "steady": 1.0, "atypical": 0.5, "ambiguous": 0.5, "mislabelled": 0.05}
 """How likely training draws a kind, relative to a fragile sample: by the default ``weak_weight`` of 2 an ambiguous one
 is drawn as any other sample is, and one that may be mislabelled hardly at all."""
-
-LABEL_CHECKS = ("built-in", "cleanlab")
 
 _A_MEAN = 32  # images of a class that its mean is made of
 _MEANS_AT_MOST = 1 << 22  # numbers in all means together: 16 MB; more classes of larger images go without
@@ -164,9 +162,8 @@ def _class_means(data: Dataset, classes: int | None, seed: int) -> np.ndarray | 
 
 
 def _matrix(table: Table, name: str) -> np.ndarray:
-    lists = table.column(name).combine_chunks()
-    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
-    return np.asarray(lists.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(len(lists), -1)
+    numbers = [part.flatten().to_numpy(zero_copy_only=False) for part in table.column(name).chunks]
+    return np.concatenate(numbers).astype(np.float32).reshape(table.num_rows, -1)
 
 
 def _filled(places: np.ndarray, n: int, values: np.ndarray, nothing: float) -> np.ndarray:

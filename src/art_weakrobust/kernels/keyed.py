@@ -94,6 +94,19 @@ def bits(ids: Tensor, index: int | Tensor, shape: Sequence[int], seed: int) -> T
     return _fill(ids, index, shape, seed, lambda hashed, out: out.copy_(hashed), torch.int32)
 
 
+def some(ids: np.ndarray, count: int, index: int, seed: int) -> np.ndarray:
+    """Return ``count`` of the ids (all, where they are fewer), drawn without replacement, sorted, int64.
+
+    Who is drawn does not hang on the order of the ids, and the first so many of a draw are also those of a smaller one.
+
+    :param ids: int64 (n,), each once.
+    :param index: which draw.
+    :param seed: any integer.
+    """
+    number = uniform(torch.from_numpy(ids), index, (1,), seed)[:, 0].numpy()
+    return np.sort(ids[np.lexsort((ids, number))[:count]])
+
+
 def _fill(
     ids: Tensor,
     index: int | Tensor,

@@ -56,6 +56,9 @@ WEAK_SET = pa.schema(
 KINDS = ("fragile", "mislabelled", "ambiguous", "atypical", "steady")
 """Why a sample is weak; ``steady`` is one without an error nearby and without a doubt."""
 
+LABEL_CHECKS = ("built-in", "cleanlab")
+"""Who says that a label is wrong."""
+
 TRIAGE = pa.schema(
     [
         ("index", pa.int64()),
