@@ -20,7 +20,7 @@ from art_weakrobust.errors import ModelError, UsageError
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.execution.serial import SerialMap
 from art_weakrobust.selection import select
-from art_weakrobust.testing.networks import small_cnn
+from art_weakrobust.testing.networks import linear, small_cnn
 
 FIRST = np.array([0.52, 0.6, 0.7, 0.95, 0.4], np.float32)
 """First pixels; one pixel decides, at 0.5, so that the distance is what it is beyond, in every norm."""
@@ -271,3 +271,20 @@ def test_the_chunk_function_travels():
     )
     chunk = boundary().build(model)
     assert pickle.loads(pickle.dumps(chunk)) == chunk
+
+
+@pytest.mark.parametrize("norm", ["inf", 2])
+def test_a_sample_that_all_but_ties_is_the_weakest_and_not_censored(norm, build):
+    """Rounding of the logits is then a large share of its distance."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(2, 9, generator=generator)
+    x = (0.4 + 0.2 * torch.rand(8, 1, 3, 3, generator=generator)).numpy()
+    apart = (weight[0] - weight[1]).numpy()
+    flat = x[0].reshape(-1)
+    gap = float(flat @ apart + (-weight.sum(1) / 2)[0] - (-weight.sum(1) / 2)[1])
+    x[0] -= ((gap - 2e-6) * apart / (apart @ apart)).reshape(x[0].shape)
+    estimator = build.classifier(linear((1, 3, 3), weight=weight, bias=-weight.sum(1) / 2), classes=2, shape=(1, 3, 3))
+    data = ArrayDataset(x, estimator.predict(x).argmax(1), class_names=("a", "b"))
+    scores = build.score_with(boundary(distance_norm=norm, budget=20), estimator, data)
+    assert scores["found"].all()
+    assert int(np.argmax(scores["score"])) == 0

@@ -23,7 +23,8 @@ Certify = Callable[[Estimator, Samples, float], np.ndarray]
 class Found:
     """What an engine claims.
 
-    :param points: float32 (n, c, h, w), the closest adversarial of each sample; the sample itself where it found none.
+    :param points: float32 (n, c, h, w), the closest adversarial of each sample; the sample itself where it
+        found none and has no guess either.
     :param status: object (n,): ``ok``, or ``error: …`` where it broke.
     """
 
@@ -49,10 +50,11 @@ class Engine(Protocol):
         ...
 
 
-_OUTWARD = (1.0, 1.0003, 1.003, 1.03)
-"""Factors by which a claim is stretched until the judge agrees: a search by a copy may stop a rounding error short."""
+_OUTWARD = (1.0, 1.0003, 1.003, 1.03, 1.1, 1.3, 2.0, 4.0, 16.0)
+"""Factors by which a claim is stretched until the judge agrees: a search by a copy may stop a rounding error short,
+which is a large share of the distance where logits all but tie."""
 _INWARD, _HALVINGS = 0.95, 6
-"""From which share of a verified perturbation, and how often, the judge halves the way to the boundary."""
+"""From which share of a claim that is right as it is, and how often, the judge halves the way to the boundary."""
 
 
 def verified(
@@ -79,15 +81,16 @@ def verified(
         moved = x[rows] + share[:, None, None, None].astype(np.float32) * move[rows]
         return np.asarray(np.clip(moved, 0, 1))
 
-    share, open_ = np.full(len(x), np.nan), rows[move[rows].any(axis=(1, 2, 3))]
+    share, short, open_ = np.full(len(x), np.nan), np.full(len(x), _INWARD), rows[move[rows].any(axis=(1, 2, 3))]
     for factor in _OUTWARD:
         agreed = wrong(open_, np.full(len(open_), factor))
         share[open_[agreed]] = factor
         open_ = open_[~agreed]
+        short[open_] = factor
     confirmed, length, rows = x.copy(), np.full(len(x), np.nan), np.flatnonzero(np.isfinite(share))
     if not len(rows):
         return confirmed, length
-    right, far = _INWARD * share[rows], share[rows]
+    right, far = short[rows], share[rows]
     for _ in range(_HALVINGS):
         middle = (right + far) / 2
         there = wrong(rows, middle)

@@ -27,7 +27,7 @@ from ..kernels.closest import Answer, Ask, Closest
 from ..kernels.hyperplane import nearest_crossing
 from ..kernels.losses import margin
 from ..kernels.minimum_norm import descend
-from ..kernels.norms import lp_norm
+from ..kernels.norms import lp_norm, per_sample
 from ..protocols import Estimator
 from ..results import Samples
 from .boundary_engine import Found
@@ -86,7 +86,10 @@ class MinimumNormSearch:
         return self
 
     def __call__(self, estimator: Estimator, samples: Samples, eps_max: float) -> Found:  # noqa: ARG002
-        """Return the closest adversarial of each sample, however far: nothing is nearer for a limit."""
+        """Return the closest adversarial of each sample, however far: nothing is nearer for a limit.
+
+        Where the copy saw none, it is the first-order guess: logits may tie within what floating point tells.
+        """
         asked = Asked.of(estimator)
         assert asked.fast is not None  # checked before the run
         points = []
@@ -94,7 +97,9 @@ class MinimumNormSearch:
             for at in range(0, len(samples), self.batch_size):
                 some = samples[at : at + self.batch_size]
                 search = _Search.of(asked.fast, asked.tensor(some.x), asked.tensor(some.y), self.norm)
-                points.append(search.searched(self.budget).points.cpu().numpy())
+                closest = search.searched(self.budget)
+                found = per_sample(closest.found, closest.x).bool()
+                points.append(closest.points.where(found, search.start).cpu().numpy())  # a guess is the judge's to try
         return Found(np.concatenate(points), np.full(len(samples), OK, object))
 
 
