@@ -107,11 +107,11 @@ def test_l2_distances_where_the_box_binds_are_those_of_the_nearest_crossing(draw
 def test_an_l1_attack_as_the_engine_comes_to_the_l1_distance_of_most_and_never_below(build):
     estimator, data, _, apart, gap = problem(build, 5, (1, 3, 3), 2, 1.0, middle=True)
     exact = (gap / np.abs(apart).max(2)).min(1)
-    attack = partial(ElasticNet, decision_rule="L1", max_iter=100, binary_search_steps=9, batch_size=6, beta=0.1)
+    attack = partial(ElasticNet, decision_rule="L1", max_iter=200, binary_search_steps=9, batch_size=6, beta=0.1)
     found = measured(build, estimator, data, math.inf, attack=attack)
     assert (exact < 0.45).all()
     assert (found >= exact * (1 - FLOAT) - 1e-6).all()
-    assert np.median(found / exact) <= 1.05  # EAD in so many steps; ours has no L1
+    assert np.median(found / exact) <= NEAR
 
 
 def _within_the_box(x: np.ndarray, slope: np.ndarray, gap: float) -> float:

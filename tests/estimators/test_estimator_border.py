@@ -309,7 +309,8 @@ def test_sharing_gives_one_module_and_one_optimizer() -> None:
     assert shared.model is model
     assert shared.optimizer is optimizer
     assert shared.preprocessing_operations == []
-    np.testing.assert_allclose(shared.predict(X), stock.predict(X), rtol=1e-5, atol=1e-6)  # in another memory format
+    shared.set_plan(memory_format="contiguous")  # another format need not give the same bits
+    assert np.array_equal(shared.predict(X), stock.predict(X))
     assert FastPyTorchClassifier.sharing(shared) is shared
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from functools import partial
 
@@ -159,8 +158,9 @@ def test_a_comparison_prints_before_and_after(story):
 
 
 def test_a_repr_fits_a_line_or_two(story):
-    assert re.match(
-        r"WeakRobustComparison\(\d+ weak samples, types=\[.clean., .uniform_noise.,", repr(story.comparison)
+    weak = len(story.before.weak_set)
+    assert repr(story.comparison).startswith(
+        f"WeakRobustComparison({weak} weak samples, types=['clean', 'uniform_noise',"
     )
     assert len(repr(story.before)) < 200
 
