@@ -146,6 +146,26 @@ def test_another_name_says_what_the_one_split_can_be_asked_for(single):
         single()(split="dev")
 
 
+def test_a_subset_gives_no_samples_of_others(single):
+    load = single()
+    train, test = load(split="train"), load(split="test")
+    for ask in (test.take, lambda ids: list(test.chunks(4, ids))):
+        with pytest.raises(DataError, match="is not in this subset of 12 samples"):
+            ask(ids_of(train)[:3])
+
+
+def test_an_id_beyond_a_half_is_not_in_it(single):
+    with pytest.raises(DataError, match=r"is not in this subset|there is no sample"):
+        single()(split="train", indices=[N])
+
+
+def test_a_split_of_which_an_array_is_missing_is_not_taken_for_the_only_one(tmp_path):
+    x, y = np.full((4, 1, 4, 4), 0.5, np.float32), [0, 1, 0, 1]
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_tests=y)
+    with pytest.raises(DataError, match="'x_test' without its other half"):
+        npz(str(tmp_path / "a.npz"), split="test")
+
+
 def test_paths_are_those_of_the_half(tmp_path):
     load = of_folder(tmp_path, "val")
     half = load(split="test")

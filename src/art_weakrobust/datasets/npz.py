@@ -45,8 +45,8 @@ def npz(
     ``class_names`` of text is read where there is one.
 
     :param argument: path of the file.
-    :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``; a single split
-        is halved, and ``all`` is the whole.
+    :param split: ``train`` or ``test``, or any other word with arrays ``x_WORD`` and ``y_WORD``; of a single split,
+        whatever its word is, ``train`` and ``test`` are the halves and ``all`` is the whole.
     :param indices: sample ids to keep; None for all.
     :param limit: keep the first N.
     :param seed: of the halves of a single split.
@@ -75,6 +75,11 @@ def _splits(arrays: set[str], argument: str) -> list[str]:
     if not words:
         have = ", ".join(map(repr, sorted(arrays))) or "nothing"
         raise DataError(f"npz: {argument!r} needs arrays x_train, y_train, x_test, y_test; it holds: {have}")
+    halfway = sorted(name for name in arrays if name[:2] in ("x_", "y_") and name[2:] not in words)
+    if len(words) == 1 and halfway:
+        raise DataError(
+            f"npz: {argument!r} has {halfway[0]!r} without its other half: a split needs both x_WORD and y_WORD"
+        )
     return words
 
 

@@ -52,8 +52,9 @@ def named(split: str, there: Sequence[str], where: str, *, all_of: bool = False)
     """
     if len(there) == 1:
         if split not in (*WORDS, ALL):
+            has = "cannot give" if split.lower() == there[0].lower() else "has no split"
             raise DataError(
-                f"{where} has no split {split!r}: one split is all there is; its halves are 'train' and 'test', "
+                f"{where} {has} {split!r}: one split is all there is; its halves are 'train' and 'test', "
                 "and 'all' is the whole"
             )
         return there[0]

@@ -60,7 +60,12 @@ class Subset(Derived):
         return self.data.take(ids)
 
     def chunks(self, size: int, ids: np.ndarray | None = None) -> Iterator[Samples]:
-        """Yield the samples of ``ids`` (all of the subset by default) in order, ``size`` at a time."""
+        """Yield the samples of ``ids`` (all of the subset by default) in order, ``size`` at a time.
+
+        :raises DataError: for an id that does not belong to the subset.
+        """
+        if ids is not None:
+            _refuse_stray(ids, self)
         return self.data.chunks(size, self.ids if ids is None else ids)
 
     def _places(self) -> np.ndarray:

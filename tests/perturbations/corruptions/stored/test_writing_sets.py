@@ -62,6 +62,12 @@ def test_arrays_are_in_the_layout_of_cifar_c(clean, arrays, dim):
     np.testing.assert_array_equal(written[180:240], wanted)
 
 
+def test_a_part_of_a_set_is_not_written_as_arrays_whose_rows_are_ids(clean, dim, tmp_path):
+    with pytest.raises(DataError, match="--split all"):
+        write_set(Subset(clean, np.arange(1, 60, 2)), tmp_path / "set", {"dim": dim}, layout="arrays")
+    assert not (tmp_path / "set").exists()
+
+
 def test_severities_stand_where_readers_look_and_others_are_empty(clean, dim, tmp_path, arrays):
     write_set(clean, tmp_path / "set", {"dim": dim}, severities=(2, 4))
     part, whole = np.load(tmp_path / "set" / "dim.npy"), np.load(arrays / "dim.npy")

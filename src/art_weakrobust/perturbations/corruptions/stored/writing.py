@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ....datasets.base import ids_of, labels_of
 from ....errors import DataError, RunError, UsageError
 from ....protocols import Corruption, Dataset
@@ -66,7 +68,7 @@ def write_set(
     :param device: where corruptions are computed.
     :return: the manifest, as it was written.
     :raises UsageError: for severities or a layout that are none.
-    :raises DataError: for images that are none, or too small for a corruption.
+    :raises DataError: for images that are none, or too small for a corruption; and, in arrays, for a part of a set.
     :raises RunError: for a folder that holds something else or another set, is in use, or cannot be written.
     """
     root = Path(out)
@@ -75,6 +77,11 @@ def write_set(
     if layout not in (ARRAYS, FOLDERS) or not wanted:
         raise UsageError(
             f"layout {layout!r}, severities {list(severities)}: expected arrays or folders, some of 1 to 5"
+        )
+    if layout == ARRAYS and not np.array_equal(ids_of(data), np.arange(len(data))):
+        raise DataError(
+            f"{dataset}: its ids are not 0 to {len(data) - 1}, and rows of arrays are found by id: write the whole "
+            "set (--split all, where one split is halved), of which a run judges its own test images"
         )
     plan = SetManifest(layout, dataset, split, _fingerprint(data), len(ids_of(data)), shape_of(data), wanted, int(seed))
     if layout == FOLDERS:
