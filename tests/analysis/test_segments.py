@@ -105,6 +105,20 @@ def test_samples_that_are_wrong_when_clean_do_not_count():
     assert weak_segments(*wide) == weak_segments(scores, weak_set, found)
 
 
+def test_samples_that_a_screening_left_out_count_as_not_weak():
+    scores, weak_set, found = story(4000, 0, in_the_dark)
+    weak = np.isin(scores["index"], weak_set.tune)
+    left_out = ~weak & (scores["index"] % 3 > 0)
+    table = scores.table.set_column(
+        scores.table.column_names.index("status"), "status", pa.array(np.where(left_out, "screened", "ok"))
+    )
+    table = table.set_column(
+        table.column_names.index("score"), "score", pa.array(np.where(left_out, np.nan, scores["score"]))
+    )
+    screened = Scores(conform(table, SCORES))
+    assert weak_segments(screened, weak_set, found) == weak_segments(scores, weak_set, found) != []
+
+
 def test_too_few_samples_and_a_weak_set_of_nobody_have_no_segments():
     assert weak_segments(*story(80, 0, in_the_dark)) == []
     assert weak_segments(*story(600, 0, lambda seen: np.zeros(600))) == []

@@ -114,6 +114,14 @@ def test_force_redoes_the_stage_that_differs_and_those_after_it_alone(cli, small
     assert [path.read_text() for path in foreign] == ["mine"] * 3
 
 
+def test_force_with_the_same_options_redoes_the_stages_from_the_first(cli, small, copied):
+    before = times(copied / "scores") | times(copied / "validation")
+    assert cli("run", *small, "--force", "--out", copied).status == 0
+    after = times(copied / "scores") | times(copied / "validation")
+    assert before.keys() == after.keys()
+    assert not any(after[name] == time for name, time in before.items())
+
+
 def test_force_with_a_wrong_option_removes_nothing(cli, small, copied, tree):
     before = tree(copied)
     assert cli("run", *small, "--attacks", "pdg", "--force", "--out", copied).status == 2

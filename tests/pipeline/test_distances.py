@@ -80,6 +80,18 @@ def test_the_summary_draws_the_security_curve_of_the_control_group_from_them(mea
     assert all(row["adversarial_distance"] is not None for row in tables["samples"])
 
 
+@pytest.mark.parametrize(("norm", "key"), [("inf", "inf"), (2.0, "2")])
+def test_samples_have_the_distance_in_the_norm_that_ranks(norm, key, measured):
+    with Run.open(measured, write=False) as run:
+        records = run.records()
+    told = dict(records.provenance) | {"arguments": {**records.provenance["arguments"], "distance_norm": norm}}
+    table = rows(measured)
+    mine = (column(table, "phase") == "before") & (column(table, "norm") == key)
+    known = dict(zip(column(table, "index")[mine].tolist(), column(table, "distance")[mine].tolist(), strict=True))
+    for row in summarise(records.with_(provenance=told))["tables"]["samples"]:
+        assert row["adversarial_distance"] == pytest.approx(known[row["index"]], rel=1e-6)
+
+
 def assert_same_before(out, reference):
     """Text, in which NaN equals NaN."""
     mine, theirs = (

@@ -8,6 +8,7 @@ import pytest
 from art_weakrobust.errors import RunError, UsageError
 from art_weakrobust.pipeline import auto_radius
 from art_weakrobust.pipeline.again import again
+from art_weakrobust.pipeline.context import Context
 from art_weakrobust.pipeline.run import execute
 from art_weakrobust.results import column
 from art_weakrobust.store import Run
@@ -62,6 +63,19 @@ def test_screening_goes_with_no_other_way_to_select(other, tmp_path):
         run(tmp_path / "run", **{**SMALL, **other})
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"screen": True, "scorer": "boundary"}, "--screen does not go with --scorer 'boundary'"),
+        ({"scorer": "neighborhood:screen=true"}, "write that in place of screen="),
+    ],
+)
+def test_a_screening_that_the_scorer_cannot_be_told_of_is_refused_before_the_run(given, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        run(tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_screening_the_share_that_is_selected_does_not_bind_the_scores(own_cache, tmp_path):
     given = {**SMALL, "screen": False, "limit": 60}
     run(tmp_path / "run", **given)
@@ -90,6 +104,14 @@ def test_a_radius_that_is_asked_for_is_measured_once_and_kept(own_cache, tmp_pat
     run(out, ("select",), resume=True, force=True)
     with pytest.raises(AssertionError, match="measured again"):
         run(out, **{**AUTO, "neighbors": 7})
+
+
+def test_the_model_is_loaded_once_for_its_radius_and_its_scores(own_cache, tmp_path, monkeypatch):
+    loaded = []
+    load = Context._model
+    monkeypatch.setattr(Context, "_model", lambda context: loaded.append(1) or load(context))
+    run(tmp_path / "run", **AUTO)
+    assert len(loaded) == 1
 
 
 def test_a_corruption_has_no_radius_to_measure(own_cache, tmp_path):

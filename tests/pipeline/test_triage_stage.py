@@ -81,6 +81,19 @@ def test_kinds_choose_who_may_be_weak(triaged, tmp_path):
     assert "mislabelled" not in set(weak["kind"])
 
 
+def test_a_triage_made_after_selection_is_there_for_the_next_one(triaged, tmp_path):
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(triaged, out)
+    execute(out, ("select",), {"triage": False}, force=True, third_party=False)
+    again(out, ("triage",), triage=True)
+    with pytest.raises(RunError, match="triage: false there, true now"):
+        again(out)
+    records = execute(out, ("select",), {"kinds": "fragile"}, force=True, third_party=False).records
+    assert len(records.weak_set) > 0
+
+
 def test_a_triage_that_is_killed_half_way_goes_on_to_the_same_rows(children, triaged, tmp_path):
     out = tmp_path / "run"
     assert children(out, given=GIVEN, stages=CHOOSING, kill_in="triage") == -9

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 from ..errors import UsageError
 from ..kernels import keyed
 from ..kernels.properties import PROPERTIES
-from ..results import Scores, Triage, WeakSet, column
+from ..results import SCREENED, Scores, Triage, WeakSet, column
 from ..statistics import CONFIDENCE, fisher, holm, wilson
 
 DEPTH = 3
@@ -35,9 +35,9 @@ def weak_segments(
 ) -> list[Row]:
     """Return the segments of the scored samples in which weak ones are more frequent than elsewhere.
 
-    Counted are samples with a score that are right when clean. A segment is named where its half that grew no tree
-    differs from all other samples of that half by Fisher's exact test (Holm over the leaves), and the interval of its
-    share lies above the overall one.
+    Counted are samples that are right when clean and have a score, or were left out by a screening as not weak. A
+    segment is named where its half that grew no tree differs from all other samples of that half by Fisher's exact test
+    (Holm over the leaves), and the interval of its share lies above the overall one.
 
     :param scores: completed scores.
     :param weak_set: who is weak.
@@ -92,7 +92,8 @@ class _Described:
             raise UsageError("triage is of other samples than scores; make it of these scores")
         weak = np.isin(ids, np.concatenate([weak_set.tune, weak_set.held_out]))
         score = column(scores.table, "score").astype(np.float64)[order]
-        counted = (np.isfinite(score) & (scores["correct"][order] != False)) | weak  # noqa: E712 - three-valued
+        placed = np.isfinite(score) | (scores["status"][order] == SCREENED)  # left out, since it is not weak
+        counted = (placed & (scores["correct"][order] != False)) | weak  # noqa: E712 - three-valued
         seen = {name: triage[name][own].astype(np.float64) for name in PROPERTIES}
         seen = {name: values for name, values in seen.items() if np.ptp(values) > 0}
         label = scores["label"][order]

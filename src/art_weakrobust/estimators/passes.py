@@ -193,6 +193,7 @@ class ForwardPasses(PyTorchClassifier):
                 return self._answers(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
 
         streams = self._plan["streams"]
+        self._preprocessed(float32_tensor(x[:1], self._device))  # ART's operations set themselves up when first called
         size = part_size(len(x), batch_size, streams)
         parts = [slice(start, start + size) for start in range(0, len(x), size)]
         with evaluating(network):

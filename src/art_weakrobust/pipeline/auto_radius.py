@@ -20,6 +20,9 @@ Suggestion = dict[str, Any]
 KEY = "suggested_radius"
 """Where the manifest keeps it: ``radius``, ``curve``, and ``of``, the options that it was measured with."""
 
+_LOADED = ("whole", "train", "train_ids", "test", "_first", "base")
+"""What a context has loaded by then, and no radius enters."""
+
 
 def settled(context: Context, out: Path) -> tuple[Context, Suggestion | None]:
     """Return a context whose radius is a number, and the suggestion that it was taken from; None where it was given.
@@ -46,7 +49,9 @@ def settled(context: Context, out: Path) -> tuple[Context, Suggestion | None]:
         )
         kept = {"radius": found.radius, "curve": list(found.curve), "of": of}
     plan = context.plan or plan_of(context.base)
-    return replace(context, options=replace(options, radius=kept["radius"]), plan=plan), dict(kept)
+    later = replace(context, options=replace(options, radius=kept["radius"]), plan=plan)
+    vars(later).update({name: value for name, value in vars(context).items() if name in _LOADED})
+    return later, dict(kept)
 
 
 def _kept(out: Path) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..report.summary import summarise
 from ..report.text import summary_text
-from ..results import KINDS, Records, column
+from ..results import KINDS, SCREENED, Records, column
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class Outcome:
         table = self.records.scores.table
         correct = int((column(table, "correct") == True).sum())  # noqa: E712 - null where unknown
         found = int((column(table, "found") == True).sum())  # noqa: E712
-        text = f"{table.num_rows} samples scored, {correct} right when clean, {found} with an error nearby"
+        left_out = int((self.records.scores["status"] == SCREENED).sum())
+        text = f"{table.num_rows - left_out} samples scored, {correct} right when clean, {found} with an error nearby"
+        text += f"; {left_out} more left out by screening" if left_out else ""
         if self.records.triage is not None:
             text += f"\nkinds: {_listed(self.records.triage['kind'])}"
         if self.records.weak_set is None:

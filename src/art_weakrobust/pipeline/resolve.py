@@ -81,5 +81,7 @@ def _written(manifest: Mapping[str, Any], stage: str | None) -> dict[str, Any]:
     arguments: dict[str, Any] = dict(manifest.get("arguments", {}))
     options = manifest["stages"].get(stage, {}).get("options", {})
     own = {name: value for name, value in options.items() if name in arguments}
+    if stage == "select":
+        own.pop("triage", None)  # whether there is one, the latest command says: select itself has no option for it
     arguments.pop("allow_unsafe_checkpoint", None)  # nothing is unpickled on the manifest's word
     return arguments | {n: ",".join(map(str, v)) if isinstance(v, list) else v for n, v in own.items()}

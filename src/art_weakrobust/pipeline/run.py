@@ -31,7 +31,7 @@ from .outcome import Outcome
 from .progress import Progress
 from .provenance import versions
 from .resolve import recorded_plan, resolved
-from .screened import with_screening
+from .screened import check_screening, with_screening
 from .shown import flipped, gallery
 from .street import Sets, choose, craft_of, score, sets_of, why_empty
 from .triage import check_answers, check_triage, kinds_in, triaged, write_segments
@@ -55,7 +55,8 @@ def execute(
     """Run some stages of the street.
 
     :param out: the run directory.
-    :param stages: of ``score, triage, select, before, finetune, after, report``, in the order of the street.
+    :param stages: of ``score, triage, select, before, finetune, after, report``, in the order of the street; triage is
+        left out where the options do not ask for it.
     :param given: options that the user wrote; the others are defaults, or those of the run directory.
     :param resume: whether the run directory has to exist and fills in options.
     :param force: redo the first stage whose options differ, or the first stage at all, and what follows it.
@@ -68,8 +69,10 @@ def execute(
     adds = "before" in stages and not force
     options = resolved(out, given, resume=resume, model=bool(on_the_model), stage=stage, adds=adds)
     check_triage(options)
+    stages = [stage for stage in stages if stage != "triage" or options.triage]
     context = Context(options, manager, plan=recorded_plan(out, options))
     context.check_names()
+    check_screening(context)
     suggestion: dict[str, Any] | None = None
     if on_the_model:
         context.check_needs(context.base, stages)  # loads data and model, before anything is written
@@ -137,9 +140,7 @@ class Street:
         self.run.finish("score", **scores.facts, samples=len(scores), **meter.facts())
 
     def triage(self, *, alone: bool) -> None:  # noqa: ARG002 - every stage is called alike
-        """Say of what kind every scored sample is, where that is asked for."""
-        if not self.options.triage:
-            return
+        """Say of what kind every scored sample is."""
         scores = self._scores()
         if self._begin("triage"):
             return

@@ -5,6 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import UsageError
+from ..plugins.reference import Reference
+from .context import Context
+
+
+def check_screening(context: Context) -> None:
+    """Refuse, before the run, a screening that its scorer does not know, or that is written behind the scorer's name.
+
+    :raises UsageError: in one sentence.
+    """
+    options = context.options
+    scorer = Reference.parse(options.scorer)
+    if "screen" in scorer.options:
+        raise UsageError(
+            f"--scorer {options.scorer!r} is told what it seeks by --screen; write that in place of screen="
+        )
+    if options.screen and "screen" not in context.manager.check_written("scorer", scorer):
+        raise UsageError(f"--screen does not go with --scorer {scorer.name!r}, which scores every sample; leave it out")
+
 
 def with_screening(noted: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the doctor's record with ``missed_bound``, and a note of the screening.

@@ -33,7 +33,7 @@ def check_answers(context: Context, stages: Collection[str]) -> None:
 
     :raises ModelError: for one that gives labels alone.
     """
-    if "triage" in stages and context.options.triage and getattr(context.base, "decisions_only", False):
+    if "triage" in stages and getattr(context.base, "decisions_only", False):
         raise ModelError(
             f"--triage asks how sure the model is, and {context.options.model!r} gives labels alone: leave it out"
         )

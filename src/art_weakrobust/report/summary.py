@@ -22,7 +22,7 @@ from .weakest import Outcomes, outcomes, sample_rows
 
 SCHEMA = "art-weakrobust/summary/1"
 _NOTES = ("radius_curve", "segments", "security_curve")
-"""Tables that a run may hold in its notes; none does yet, see :class:`~art_weakrobust.results.Records`."""
+"""Tables that a run may hold in its notes, see :class:`~art_weakrobust.results.Records`."""
 
 Row = dict[str, Any]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..results import Records, column
+from ..threat import norm_key
 from ..validation import flips
 from ..validation.flips import BROKEN, FIXED, RIGHT, UNKNOWN, WRONG
 
@@ -140,12 +141,12 @@ def _refined(records: Records, shown: pa.Table) -> dict[int, Row]:
     """Return index -> the refined distance and radius before fine-tuning, in the norm that scores are ranked by."""
     if records.distances is None:
         return {}
-    norm = str(records.provenance.get("arguments", {}).get("distance_norm", "inf"))
+    norm = norm_key(float(records.provenance.get("arguments", {}).get("distance_norm", "inf")))
     of = (column(records.distances, "phase") == "before") & (column(records.distances, "norm") == norm)
     rows = _by_index(records.distances.filter(pa.array(of)), shown)
+    found = {"adversarial_distance": "distance", "certified_radius": "certified_radius"}
     return {
-        index: {"adversarial_distance": row["distance"], "certified_radius": row["certified_radius"]}
-        for index, row in rows.items()
+        index: {name: row[own] for name, own in found.items() if row[own] is not None} for index, row in rows.items()
     }
 
 

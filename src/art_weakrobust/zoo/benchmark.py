@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UsageError, UserError
 from ..models.registry import published_figures
+from ..pipeline.options import AUTO
 from ..pipeline.progress import Progress
 from ..pipeline.provenance import versions
 from ..pipeline.run import execute
@@ -41,7 +42,13 @@ def run_all(
     :param given: options that all models share.
     :param force: redo runs whose options differ.
     :param progress: entry -> where its progress is told.
+    :raises UsageError: for a radius that would be another for every model.
     """
+    if given.get("radius") == AUTO:
+        raise UsageError(
+            f"--radius {AUTO} would give every model a radius of its own, and weak sets of different ones cannot be "
+            "compared; measure one with `suggest_radius`, or run one model with it"
+        )
     ran = []
     for entry in models:
         folder = out / entry.folder
