@@ -11,7 +11,6 @@ from typing import Any
 
 from ..errors import UsageError, nearest
 from ..plugins.reference import split_list
-from ..results import LABEL_CHECKS
 from ..threat import norm_key, parse_eps, parse_norm
 
 _LEAST = {
@@ -142,8 +141,11 @@ class Options:
                     f"--{flag(name)} {shown(value)} does not go with --screen, which is for the first --fraction or "
                     "--top-k of the ranking; leave one out"
                 )
-        if self.label_check not in LABEL_CHECKS:
-            raise UsageError(f"--label-check {self.label_check!r} has to be {' or '.join(LABEL_CHECKS)}")
+        if self.label_check != Options.label_check:
+            from ..results import LABEL_CHECKS  # and numpy with it, which --help does without
+
+            if self.label_check not in LABEL_CHECKS:
+                raise UsageError(f"--label-check {self.label_check!r} has to be {' or '.join(LABEL_CHECKS)}")
         if self.kinds is not None and not self.triage:
             raise UsageError(f"--kinds {self.kinds!r} needs --triage, which says of what kind each sample is")
         if not 0 < self.weak_weight < inf:

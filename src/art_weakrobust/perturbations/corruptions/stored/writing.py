@@ -78,11 +78,8 @@ def write_set(
         raise UsageError(
             f"layout {layout!r}, severities {list(severities)}: expected arrays or folders, some of 1 to 5"
         )
-    if layout == ARRAYS and not np.array_equal(ids_of(data), np.arange(len(data))):
-        raise DataError(
-            f"{dataset}: its ids are not 0 to {len(data) - 1}, and rows of arrays are found by id: write the whole "
-            "set (--split all, where one split is halved), of which a run judges its own test images"
-        )
+    if layout == ARRAYS:
+        _check_rows(data, dataset)
     plan = SetManifest(layout, dataset, split, _fingerprint(data), len(ids_of(data)), shape_of(data), wanted, int(seed))
     if layout == FOLDERS:
         classes, named_by = folder_names(data)
@@ -116,6 +113,18 @@ def _locked(root: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _check_rows(data: Dataset, dataset: str) -> None:
+    """Refuse a part of a set as arrays, whose rows are found by id.
+
+    :raises DataError: where the ids are not 0, 1, 2 and on.
+    """
+    if not np.array_equal(ids_of(data), np.arange(len(data))):
+        raise DataError(
+            f"{dataset}: its ids are not 0 to {len(data) - 1}, and rows of arrays are found by id: write the whole "
+            "set (--split all, where one split is halved), of which a run judges its own test images"
+        )
 
 
 def _check_one_image(job: Job) -> None:
