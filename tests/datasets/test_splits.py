@@ -107,7 +107,7 @@ def test_the_draw_is_the_seed_s_and_is_told(single, caplog):
     load = single()
     first = ids_of(load(split="test", seed=1)).tolist()
     assert first == ids_of(load(split="test", seed=1)).tolist() != ids_of(load(split="test", seed=2)).tolist()
-    assert "one split is all there is; a half drawn with seed 1 is the test set" in caplog.text
+    assert "is one split: a half of it drawn with seed 1 is the test set" in caplog.text
 
 
 def test_the_whole_is_given_without_a_word(single, caplog):

@@ -53,12 +53,15 @@ def test_sets_have_the_ids_of_the_whole_and_every_class_in_its_share(own_cache, 
 
 
 def test_a_whole_run_trains_on_the_one_half_and_judges_on_the_other(own_cache, one_split, small_options, tmp_path):
-    stages = ("score", "select", "before", "finetune", "after")
+    stages = ("score", "select", "before", "finetune", "after", "report")
     given = {**small_options, "dataset": one_split, "limit": None, "nb_epochs": 1, "fill": True}
     execute(tmp_path / "run", stages, given, resume=False)
     made = context(one_split)
     with Run.open(tmp_path / "run", write=False) as run:
         records = run.records()
+    (note,) = [finding for finding in records.findings if finding["code"] == "one-split"]
+    assert "drawn with seed 0, is the test set" in note["seen"]
+    assert note["seen"] in (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert np.array_equal(np.sort(column(records.scores.table, "index")), ids_of(made.whole))
     assert np.isin(records.finetuning.trained_ids, ids_of(made.whole)).all()
     assert np.isin(records.finetuning.guard_ids, ids_of(made.test)).all()

@@ -103,8 +103,8 @@ GOT_WORSE = {"set": "test", "verdict": "worse", "type": "fog", "family": "corrup
         ({"paired": [GOT_WORSE]}, "art-weakrobust finetune --out 'runs/a b' --clean-budget 0"),
         ({"samples": [{"kind": "mislabelled"}]}, "art-weakrobust report --out 'runs/a b' --csv tables"),
         (
-            {"findings": ({"severity": "error"},), "arguments": {"model": "m", "dataset": "d", "label_column": "l"}},
-            "art-weakrobust doctor --model m --dataset d --label-column l",
+            {"findings": ({"severity": "error"},), "arguments": {"model": "m", "dataset": "d", "limit": 9, "seed": 1}},
+            "art-weakrobust doctor --model m --dataset d --limit 9 --seed 1",
         ),
         (
             {"weak_set": {"tune": 0, "held_out": 0}, "arguments": {"out": "r", "radius": 8 / 255}},

@@ -32,9 +32,18 @@ WORDS = {
 
 
 class Half(Subset):
-    """Half of a split, under the ids of the whole; unlike a limited part, it is a data set of its own."""
+    """Half of a split, under the ids of the whole; unlike a limited part, it is a data set of its own.
+
+    :param data: the whole split.
+    :param ids: int64 (n,) of the samples of this half, sorted.
+    :param halved_by: the seed that the halves were drawn with.
+    """
 
     data: ImageDataset
+
+    def __init__(self, data: ImageDataset, ids: np.ndarray, halved_by: int) -> None:
+        super().__init__(data, ids)
+        self.halved_by = halved_by
 
     def fingerprint(self) -> str:
         """Hash the fingerprint of the whole, and which of its samples are of this half."""
@@ -78,8 +87,8 @@ def part_of_one(data: ImageDataset, split: str, seed: int) -> Dataset:
     every = ids_of(data)
     test = stratified(every, data.labels(), len(every) // 2, seed)
     _log.warning(
-        "%s: one split is all there is; a half drawn with seed %d is the test set, --split all takes the whole",
+        "%s is one split: a half of it drawn with seed %d is the test set; --split all takes the whole",
         data.name,
         seed,
     )
-    return Half(data, np.setdiff1d(every, test) if split == "train" else test)
+    return Half(data, np.setdiff1d(every, test) if split == "train" else test, seed)

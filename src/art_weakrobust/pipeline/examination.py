@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..datasets.base import ids_of
 from ..doctor.examine import examine, slice_size
-from ..doctor.finding import Diagnosis
+from ..doctor.finding import Diagnosis, Finding
 from ..doctor.patient import Budget
 from ..errors import UsageError
 from ..protocols import Dataset, Estimator
@@ -57,7 +58,20 @@ def examined(
     shape = getattr(data, "input_shape", None) or data.take(ids[:1]).x.shape[1:]
     places = np.linspace(0, len(ids) - 1, min(len(ids), slice_size(shape))).astype(np.int64)
     samples = data.take(ids[np.unique(places)])
-    return examine(estimator, samples.x, samples.y, budgets=budgets, published=published)
+    diagnosis = examine(estimator, samples.x, samples.y, budgets=budgets, published=published)
+    return replace(diagnosis, findings=(*diagnosis.findings, *_of_halves(data)))
+
+
+def _of_halves(data: Dataset) -> Iterator[Finding]:
+    """Tell that nobody set the test images aside, as whoever reads the figures has to know."""
+    seed = getattr(data, "halved_by", None)
+    if seed is not None:
+        yield Finding(
+            "one-split",
+            "note",
+            f"The data are one split: half of it, stratified and drawn with seed {seed}, is the test set.",
+            "Give data with a test set of their own where there are any, or other seeds to see how much the draw matters.",
+        )
 
 
 def refuse_errors(diagnosis: Diagnosis, how: str) -> None:

@@ -9,7 +9,10 @@ from ..threat import parse_eps
 from .typography import brackets, capital, count, listing, points, setting, type_name
 from .wording import Summary, fine_tuned, has_errors
 
-_EXAMINED = ("model", "weights", "mean", "std", "dataset", "split", "label_column", "resize", "crop")
+_EXAMINED = (
+    *("model", "weights", "mean", "std"),
+    *("dataset", "split", "label_column", "resize", "crop", "limit", "seed"),
+)
 """Arguments by which the doctor finds model and data."""
 
 
