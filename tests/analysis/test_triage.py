@@ -229,6 +229,20 @@ def test_a_label_that_all_its_neighbors_and_the_moved_image_contradict_is_doubte
     assert (check.doubt[1:] < 0.1).all()
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_classes_of_hardly_a_sample_are_not_doubted_for_having_no_neighbors_of_their_own(members):
+    draws, classes = np.random.default_rng(0), 60
+    label = np.repeat(np.arange(classes), members)
+    features = draws.normal(size=(len(label), 8)).astype(np.float32)
+    probabilities = np.full((len(label), classes), 0.2 / (classes - 1), np.float32)
+    probabilities[np.arange(len(label)), label] = 0.8
+    probabilities[0] = np.roll(probabilities[0], 7)  # the moved image is taken for another class
+    check = check_labels_of(features, probabilities, label)
+    assert check.doubt[0] > 0.9
+    assert check.suggested[0] == 7
+    assert (check.doubt[1:] < 0.01).all()
+
+
 def test_a_sample_with_an_error_nearby_is_fragile_and_one_without_is_steady(build):
     estimator = build.classifier(build.one_pixel(), 2)
     data = build.pixel_data(np.linspace(0.51, 0.95, 40, dtype=np.float32))

@@ -4,6 +4,7 @@ Both are distributions over classes: the labels of the nearest other samples in 
 sample itself, and what the network says of the image a little moved. Their mean is held, class by class, against how
 much of it the samples of that class have themselves: the thresholds of confident learning (Northcutt et al.,
 https://arxiv.org/abs/1911.00068), by which a class that the network is never sure of is not taken for mislabelled.
+Of a class with hardly another sample the neighbors cannot know, so that the moved image alone is asked.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from ..errors import UsageError
 NEIGHBORS = 15
 """Nearest samples that are asked for their labels."""
 
+FEWEST = 5
+"""Other samples of its class from which a sample's neighbors are asked: with fewer they could never agree with it."""
+
 _BLOCK = 1 << 24  # similarities held in memory at once: 64 MB
 _LEAST = 1e-12
 
@@ -28,7 +32,8 @@ class LabelCheck:
 
     :param agreement: share of the nearest samples that have the same label.
     :param distance: mean cosine distance to them.
-    :param support: mean of ``agreement`` and the moved image's confidence, over the class's own mean.
+    :param support: mean of ``agreement`` and the moved image's confidence, over the class's own mean; of a class of
+        :data:`FEWEST` samples and fewer the confidence, over the mean of all classes.
     :param suggested: the other class that is supported most, int64.
     :param doubt: how much of the support goes to that class, of it and the label's own, in [0, 1].
     :param evidence: the mean distribution itself, (n, K).
@@ -56,10 +61,12 @@ def check_labels_of(features: np.ndarray, probabilities: np.ndarray, labels: np.
     near, distance = nearest(features, min(NEIGHBORS, len(labels) - 1))
     votes = np.zeros((len(labels), classes))
     np.add.at(votes, (np.repeat(rows, near.shape[1]), labels[near].ravel()), 1 / near.shape[1])
-    evidence = (votes + probabilities) / 2
-    own = evidence[rows, labels]
     sizes = np.bincount(labels, minlength=classes)
-    usual = np.bincount(labels, own, minlength=classes) / np.maximum(sizes, 1)
+    small = sizes <= FEWEST
+    heard = np.where(small[labels, None], probabilities, votes)
+    evidence = (heard + probabilities) / 2
+    own = evidence[rows, labels]
+    usual = np.where(small, own.mean(), np.bincount(labels, own, minlength=classes) / np.maximum(sizes, 1))
     relative = evidence / np.where(sizes > 0, np.maximum(usual, _LEAST), 1.0)
     support = relative[rows, labels].copy()
     relative[rows, labels] = -1.0

@@ -70,7 +70,7 @@ def _of_halves(data: Dataset) -> Iterator[Finding]:
             "one-split",
             "note",
             f"The data are one split: half of it, stratified and drawn with seed {seed}, is the test set.",
-            "Give data with a test set of their own where there are any, or other seeds to see how much the draw matters.",
+            "Give a test set where there is one, or other seeds to see how much the draw matters.",
         )
 
 

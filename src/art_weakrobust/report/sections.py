@@ -61,10 +61,11 @@ def measures(summary: Summary) -> list[Row]:
         several = (
             f"worst of {len(kinds)} attacks" if len(kinds) > 1 else f"under {type_name(kinds[0])}" if kinds else ""
         )
+        levels = "severity" if row["severities"] == 1 else "severities"
         notes = {
             "clean": "no perturbation",
             "robust": several,
-            "corruption": f"mean of {len(kinds)} types × {row['severities']} severities" if kinds else "",
+            "corruption": f"mean of {len(kinds)} types × {row['severities']} {levels}" if kinds else "",
         }
         label = f"{HEADS[row['metric']]}: before {percent(row['before'])}"
         label += f", after {percent(row['after'])}" if known(row["after"]) else ""

@@ -206,11 +206,12 @@ def samples(summary: Summary) -> str:
 def _kinds(kinds: Counter[str], total: int) -> str:
     """Return which kind of weakness is the commonest; a label is doubted, never called wrong."""
     doubtful = kinds.pop("mislabelled", 0)
-    label = f"{doubtful} may carry a wrong label and should be looked at before training on them"
+    them = "it" if doubtful == 1 else "them"
+    label = f"{doubtful} may carry a wrong label and should be looked at before training on {them}"
     if not kinds:
         return f"Of the {total} weakest {label}."
     kind, number = max(kinds.items(), key=lambda item: (item[1], item[0]))
-    most = f"{number} of the {total} weakest are {isolated(kind)}"
+    most = f"{number} of the {total} weakest {'is' if number == 1 else 'are'} {isolated(kind)}"
     return f"{most}; {label}." if doubtful else f"{most}."
 
 
