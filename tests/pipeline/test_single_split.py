@@ -7,8 +7,12 @@ import pytest
 
 from art_weakrobust.datasets.base import ids_of, labels_of
 from art_weakrobust.datasets.digits import digits
+from art_weakrobust.datasets.npz import npz
+from art_weakrobust.datasets.splits import half_seed
+from art_weakrobust.datasets.subset import part
 from art_weakrobust.errors import UsageError
 from art_weakrobust.pipeline.context import Context
+from art_weakrobust.pipeline.examination import diagnosed
 from art_weakrobust.pipeline.options import Options
 from art_weakrobust.pipeline.run import execute
 from art_weakrobust.plugins.manager import Manager
@@ -34,6 +38,18 @@ def test_what_holds_the_test_half_is_not_fine_tuned_on(own_cache, one_split, spl
     assert made.test_is_scored
     with pytest.raises(UsageError, match=f"--split {split} .* holds the test set"):
         made.check_built(("finetune",))
+
+
+@pytest.mark.parametrize("split", ["all", "train", "test"])
+def test_whatever_is_scored_the_doctor_says_that_the_test_set_is_a_half(own_cache, one_split, split):
+    findings = diagnosed(context(one_split, split=split, limit=80, seed=3), ()).findings
+    assert ["drawn with seed 3, is the test set" in finding.seen for finding in findings if finding.code == "one-split"]
+
+
+def test_a_test_set_of_its_own_is_not_called_a_half_and_a_half_is(one_split):
+    whole, half = npz(one_split.removeprefix("npz:"), split="all"), npz(one_split.removeprefix("npz:"), split="test")
+    assert half_seed(whole) is half_seed(None) is half_seed(digits(split="test")) is None
+    assert half_seed(half) == half_seed(part(half, limit=9)) == 0
 
 
 def test_the_other_half_is_fine_tuned_on(own_cache, one_split):

@@ -30,6 +30,9 @@ class ImageDataset(ABC):
     encoded = False
     """True where taking samples means decoding files: chunks are then read ahead, by threads."""
 
+    halved_by: int | None = None
+    """The seed of the halves, where this is the one split there is and its parts were asked for."""
+
     class_folders = False
     """True where samples are sorted by class, so that the first N would be of one class alone."""
 

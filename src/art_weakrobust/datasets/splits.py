@@ -36,14 +36,10 @@ class Half(Subset):
 
     :param data: the whole split.
     :param ids: int64 (n,) of the samples of this half, sorted.
-    :param halved_by: the seed that the halves were drawn with.
     """
 
     data: ImageDataset
-
-    def __init__(self, data: ImageDataset, ids: np.ndarray, halved_by: int) -> None:
-        super().__init__(data, ids)
-        self.halved_by = halved_by
+    is_half = True
 
     def fingerprint(self) -> str:
         """Hash the fingerprint of the whole, and which of its samples are of this half."""
@@ -72,6 +68,12 @@ def named(split: str, there: Sequence[str], where: str, *, all_of: bool = False)
     return by_word[word] if word else checks.split(split, (*there, ALL) if all_of else there, where)
 
 
+def half_seed(test: Dataset | None) -> int | None:
+    """Return the seed by which a test set was drawn as half of the one split there was; None for any other."""
+    seed: int | None = getattr(test, "halved_by", None) if getattr(test, "is_half", False) else None
+    return seed
+
+
 def part_of_one(data: ImageDataset, split: str, seed: int) -> Dataset:
     """Return what is asked for of the one split that is all there is; a half is told in the log.
 
@@ -80,6 +82,7 @@ def part_of_one(data: ImageDataset, split: str, seed: int) -> Dataset:
     :param seed: the halves are a function of it and of the labels alone, whatever else is asked for.
     :raises DataError: for fewer than two images.
     """
+    data.halved_by = seed
     if split == ALL:
         return data
     if len(data) < 2:
@@ -91,4 +94,4 @@ def part_of_one(data: ImageDataset, split: str, seed: int) -> Dataset:
         data.name,
         seed,
     )
-    return Half(data, np.setdiff1d(every, test) if split == "train" else test, seed)
+    return Half(data, np.setdiff1d(every, test) if split == "train" else test)

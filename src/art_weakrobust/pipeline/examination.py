@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,8 @@ def diagnosed(context: Context, stages: Sequence[str]) -> Diagnosis:
     """Examine the model and the data of a run, with the budgets of its attacks where it validates."""
     attacks = context.attacks if "before" in stages else ()
     budgets = [(attack.threat.norm, attack.threat.eps) for attack in attacks]
-    return examined(context.base, context.train, budgets, published=context.info.published)
+    halved_by = getattr(context.whole, "halved_by", None)
+    return examined(context.base, context.train, budgets, published=context.info.published, halved_by=halved_by)
 
 
 def _is_scored(out: Path) -> bool:
@@ -47,31 +48,34 @@ def _is_scored(out: Path) -> bool:
 
 
 def examined(
-    estimator: Estimator, data: Dataset, budgets: Sequence[Budget], published: float | None = None
+    estimator: Estimator,
+    data: Dataset,
+    budgets: Sequence[Budget],
+    published: float | None = None,
+    halved_by: int | None = None,
 ) -> Diagnosis:
     """Examine an estimator on samples of ``data``, evenly spread over its order.
 
     :param budgets: norm and eps of the attacks that will be run.
     :param published: clean accuracy in [0, 1] that is published for the model, or None.
+    :param halved_by: the seed by which the test set is drawn, where it is half of the one split there is; noted, as
+        whoever reads the figures has to know.
     """
     ids = ids_of(data)
     shape = getattr(data, "input_shape", None) or data.take(ids[:1]).x.shape[1:]
     places = np.linspace(0, len(ids) - 1, min(len(ids), slice_size(shape))).astype(np.int64)
     samples = data.take(ids[np.unique(places)])
     diagnosis = examine(estimator, samples.x, samples.y, budgets=budgets, published=published)
-    return replace(diagnosis, findings=(*diagnosis.findings, *_of_halves(data)))
+    return diagnosis if halved_by is None else replace(diagnosis, findings=(*diagnosis.findings, _halved(halved_by)))
 
 
-def _of_halves(data: Dataset) -> Iterator[Finding]:
-    """Tell that nobody set the test images aside, as whoever reads the figures has to know."""
-    seed = getattr(data, "halved_by", None)
-    if seed is not None:
-        yield Finding(
-            "one-split",
-            "note",
-            f"The data are one split: half of it, stratified and drawn with seed {seed}, is the test set.",
-            "Give a test set where there is one, or other seeds to see how much the draw matters.",
-        )
+def _halved(seed: int) -> Finding:
+    return Finding(
+        "one-split",
+        "note",
+        f"The data are one split: half of it, stratified and drawn with seed {seed}, is the test set.",
+        "Give a test set where there is one, or other seeds to see how much the draw matters.",
+    )
 
 
 def refuse_errors(diagnosis: Diagnosis, how: str) -> None:

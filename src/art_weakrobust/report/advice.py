@@ -10,8 +10,8 @@ from .typography import brackets, capital, count, listing, points, setting, type
 from .wording import Summary, fine_tuned, has_errors
 
 _EXAMINED = (
-    *("model", "weights", "mean", "std"),
-    *("dataset", "split", "label_column", "resize", "crop", "limit", "seed"),
+    *("model", "weights", "mean", "std", "model_dir"),
+    *("dataset", "split", "label_column", "resize", "crop", "limit", "seed", "eps", "eps_l2", "attacks"),
 )
 """Arguments by which the doctor finds model and data."""
 

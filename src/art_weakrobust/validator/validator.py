@@ -13,6 +13,7 @@ from ..analysis.gallery import with_after
 from ..analysis.segments import weak_segments
 from ..analysis.triage import triage as triage_of
 from ..datasets.arrays import as_dataset
+from ..datasets.splits import half_seed
 from ..errors import UsageError
 from ..perturbations.attacks.binding import bind, describe
 from ..perturbations.attacks.crafting import crafter
@@ -156,7 +157,7 @@ class WeakRobustValidator(Evaluation):
         test = None if x_test is None else as_dataset(x_test, y_test, name="test samples")
         check_model_on_data(estimator, train, type(estimator).__name__)
         phase = "before" if weak_set is None else "after"
-        scorer, scores, found, diagnosis = self._scorer(), None, None, self._examined(estimator, train)
+        scorer, scores, found, diagnosis = self._scorer(), None, None, self._examined(estimator, train, test)
         with maps(verbose=self.verbose) as over:
             if weak_set is None:
                 scores = score(scorer, estimator, train, over(None), name=self._scorer_name())
@@ -217,10 +218,10 @@ class WeakRobustValidator(Evaluation):
     def _triaged(self, estimator: Estimator, train: Dataset, scores: Scores, over: Map) -> Triage:
         return triage_of(estimator, train, scores, over, eps=self.eps, seed=self.seed, batch_size=self.batch_size)
 
-    def _examined(self, estimator: Estimator, train: Dataset) -> dict[str, Any]:
+    def _examined(self, estimator: Estimator, train: Dataset, test: Dataset | None) -> dict[str, Any]:
         """Return what the doctor says, as ``findings.json`` holds it."""
         budgets = [(attack.threat.norm, attack.threat.eps) for attack in self._attacks(estimator)]
-        diagnosis = examined(estimator, train, budgets)
+        diagnosis = examined(estimator, train, budgets, halved_by=half_seed(test))
         if not self.ignore_doctor:
             refuse_errors(diagnosis, "ignore_doctor=True")
         return diagnosis.record()
