@@ -146,6 +146,20 @@ def test_another_name_says_what_the_one_split_can_be_asked_for(single):
         single()(split="dev")
 
 
+@pytest.mark.parametrize("make", [of_folder, of_shards])
+def test_a_split_of_another_name_beside_it_is_seen_and_nothing_is_halved(make, tmp_path, caplog):
+    load = make(tmp_path, "train")
+    if make is of_folder:
+        of_folder(tmp_path, "hold_out")
+        (tmp_path / "notes" / "class of 2026").mkdir(parents=True)  # holds no class of the split
+    else:
+        of_one_file(tmp_path, "hold_out")
+    assert len(load(split="train")) == len(load(split="hold_out")) == N
+    with pytest.raises(DataError, match="no split 'test'; it has: 'train', 'hold_out'"):
+        load(split="test")
+    assert caplog.text == ""
+
+
 def test_a_subset_gives_no_samples_of_others(single):
     load = single()
     train, test = load(split="train"), load(split="test")

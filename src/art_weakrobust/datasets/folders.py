@@ -147,10 +147,17 @@ class FolderImages(EncodedImages):
 
 
 def _bases(root: Path, where: str) -> dict[str, Path]:
-    """Return folder name -> folder of the splits; ``""`` -> the root itself where the classes lie in it."""
+    """Return folder name -> folder of the splits; ``""`` -> the root itself where the classes lie in it.
+
+    Beside a split that is called as splits are, a folder with a class of it is one as well, whatever its name.
+    """
     if not root.is_dir():
         raise DataError(f"{where}: {str(root)!r} is a file, expected a folder of class folders")
-    splits = {entry.name: entry for entry in _folders(root, where) if entry.name.lower() in _FOLDERS}
+    inside = _folders(root, where)
+    splits = {entry.name: entry for entry in inside if entry.name.lower() in _FOLDERS}
+    kinds = {kind.name for split in splits.values() for kind in _folders(split, where)}
+    others = [entry for entry in inside if splits and entry.name not in splits]
+    splits |= {entry.name: entry for entry in others if kinds & {kind.name for kind in _folders(entry, where)}}
     return splits or {"": root}
 
 

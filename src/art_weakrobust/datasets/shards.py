@@ -32,7 +32,7 @@ _SHARD = re.compile(r"(?P<split>[A-Za-z]+)(?:-(?P<number>\d+)(?:-of-(?P<count>\d
 def find_shards(path: Path, split: str, where: str) -> tuple[list[Path], bool]:
     """Return the files of a split, sorted by name, and whether it is all there is, as a single file is.
 
-    In a folder they are ``SPLIT-*.parquet`` or ``SPLIT.parquet``.
+    In a folder they are ``SPLIT-*.parquet`` or ``SPLIT.parquet``; beside those, a file of any other name is a split.
 
     :raises DataError: where there are none, or some of ``-of-NNNNN`` are missing.
     """
@@ -43,11 +43,18 @@ def find_shards(path: Path, split: str, where: str) -> tuple[list[Path], bool]:
     for file in _listed(path, where):
         if (match := _SHARD.match(file.name)) and file.is_file():
             by_word.setdefault(match["split"].lower(), []).append(file)
+    if by_word:
+        found = {file for files in by_word.values() for file in files}
+        by_word |= {file.stem.lower(): [file] for file in _listed(path, where) if _is_other(file) and file not in found}
     if not by_word:
         raise DataError(f"{where}: no SPLIT-*.parquet in {str(path)!r}{_further_in(path)}")
     files = by_word[named(split, tuple(by_word), where)]
     _complete(files, where)
     return files, len(by_word) == 1
+
+
+def _is_other(file: Path) -> bool:
+    return file.suffix == ".parquet" and not file.name.startswith(("_", ".")) and file.is_file()
 
 
 def column_of_labels(names: Sequence[str], wanted: str | None, where: str) -> str:
