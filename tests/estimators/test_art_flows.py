@@ -130,17 +130,20 @@ def test_security_curve(classifier_class, digits_subset, image_dl_estimator):
     assert accuracy_adv_list[-1] < accuracy_adv_list[0] <= accuracy_benign
 
 
-@pytest.mark.parametrize(
-    ("flow", "least"),
-    # rounding alone parts two networks over fifteen epochs, ten of them on images that signs of gradients made
-    [(flow_fgm_evasion, 1.0), (flow_adversarial_training, 0.8), (flow_security_curve, 1.0)],
-)
-def test_both_classes_give_the_same_answers(flow, least, digits_subset, image_dl_estimator):
+@pytest.fixture
+def two_threads():
+    """Sums are rounded by how many threads share them, and fifteen epochs of training make much of it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("flow", [flow_fgm_evasion, flow_adversarial_training, flow_security_curve])
+def test_both_classes_give_the_same_answers(flow, digits_subset, image_dl_estimator, two_threads):
     (x_train, y_train), (x_test, y_test) = digits_subset
 
     stock, fast = (flow(image_dl_estimator(c), x_train, y_train, x_test[:50], y_test[:50]) for c in CLASSIFIERS)
 
     for of_stock, of_fast in zip(stock, fast, strict=True):
-        pixels = np.ndim(of_stock) == 4
-        same = np.isclose(of_stock, of_fast, atol=1e-3 if pixels or least == 1 else 0.041)
-        assert same.mean() >= (least if pixels else 1)
+        assert np.allclose(of_stock, of_fast, atol=1e-3)

@@ -31,7 +31,7 @@ class ImageDataset(ABC):
     """True where taking samples means decoding files: chunks are then read ahead, by threads."""
 
     halved_by: int | None = None
-    """The seed of the halves, where this is the one split there is and its parts were asked for."""
+    """The seed of the halves, where this is the one split there is; set by whoever read it."""
 
     class_folders = False
     """True where samples are sorted by class, so that the first N would be of one class alone."""

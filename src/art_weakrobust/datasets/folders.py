@@ -155,10 +155,11 @@ def _bases(root: Path, where: str) -> dict[str, Path]:
         raise DataError(f"{where}: {str(root)!r} is a file, expected a folder of class folders")
     inside = _folders(root, where)
     splits = {entry.name: entry for entry in inside if entry.name.lower() in _FOLDERS}
+    if not splits:
+        return {"": root}
     kinds = {kind.name for split in splits.values() for kind in _folders(split, where)}
-    others = [entry for entry in inside if splits and entry.name not in splits]
-    splits |= {entry.name: entry for entry in others if kinds & {kind.name for kind in _folders(entry, where)}}
-    return splits or {"": root}
+    others = [entry for entry in inside if entry.name not in splits]
+    return splits | {entry.name: entry for entry in others if kinds & {kind.name for kind in _folders(entry, where)}}
 
 
 def _folders(base: Path, where: str) -> list[Path]:

@@ -40,21 +40,18 @@ def find_shards(path: Path, split: str, where: str) -> tuple[list[Path], bool]:
         named(split, (path.stem,), where)
         return [path], True
     by_word: dict[str, list[Path]] = {}
-    for file in _listed(path, where):
-        if (match := _SHARD.match(file.name)) and file.is_file():
+    others: dict[str, list[Path]] = {}
+    for file in filter(Path.is_file, _listed(path, where)):
+        if match := _SHARD.match(file.name):
             by_word.setdefault(match["split"].lower(), []).append(file)
-    if by_word:
-        found = {file for files in by_word.values() for file in files}
-        by_word |= {file.stem.lower(): [file] for file in _listed(path, where) if _is_other(file) and file not in found}
+        elif file.suffix == ".parquet" and not file.name.startswith(("_", ".")):
+            others[file.stem.lower()] = [file]
     if not by_word:
         raise DataError(f"{where}: no SPLIT-*.parquet in {str(path)!r}{_further_in(path)}")
+    by_word |= others
     files = by_word[named(split, tuple(by_word), where)]
     _complete(files, where)
     return files, len(by_word) == 1
-
-
-def _is_other(file: Path) -> bool:
-    return file.suffix == ".parquet" and not file.name.startswith(("_", ".")) and file.is_file()
 
 
 def column_of_labels(names: Sequence[str], wanted: str | None, where: str) -> str:

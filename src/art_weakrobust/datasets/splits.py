@@ -77,6 +77,8 @@ def half_seed(test: Dataset | None) -> int | None:
 def part_of_one(data: ImageDataset, split: str, seed: int) -> Dataset:
     """Return what is asked for of the one split that is all there is; a half is told in the log.
 
+    The whole keeps the seed as its ``halved_by``, which its halves and their parts read.
+
     :param data: the whole split.
     :param split: ``train``, the one half; ``test`` or ``validation``, the other one; :data:`ALL`, the whole.
     :param seed: the halves are a function of it and of the labels alone, whatever else is asked for.

@@ -13,7 +13,7 @@ _EXAMINED = (
     *("model", "weights", "mean", "std", "model_dir"),
     *("dataset", "split", "label_column", "resize", "crop", "limit", "seed", "eps", "eps_l2", "attacks"),
 )
-"""Arguments by which the doctor finds model and data."""
+"""Arguments by which the doctor finds model and data, and the budgets that it looks at."""
 
 
 def trail(summary: Summary) -> list[tuple[str, str]]:
