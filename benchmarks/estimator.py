@@ -120,8 +120,8 @@ def comparisons(
 def search_logits(search: FastPyTorchClassifier, x: np.ndarray) -> np.ndarray:
     """Return logits in the precision of the search, a batch of its plan at a time."""
     parts = torch.from_numpy(x).split(search.plan["batch_size"])
-    with search.searching(), torch.no_grad():
-        return np.concatenate([search.logits(part).cpu().numpy() for part in parts])
+    with search.searching():
+        return np.concatenate([search.predict_tensor(part, search.precision).cpu().numpy() for part in parts])
 
 
 def search_gradients(search: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def test_batches_are_asked_in_threads_of_their_own():
     asked = estimator._network()._model.asked_in
     here = threading.get_ident()
     sizes = [size for thread, size in asked if thread != here]
-    assert sorted(sizes) == [6, 16, 16, 16, 16]
+    assert sorted(sizes) == [6, *[8] * 8]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -146,7 +146,7 @@ def test_what_is_raised_in_a_stream_reaches_the_caller():
 
 @pytest.mark.parametrize(
     ("n", "batch_size", "streams", "size"),
-    [(100, 16, 2, 16), (20, 16, 2, 10), (9, 16, 2, 8), (1, 16, 4, 8), (40, 4, 2, 4)],
+    [(100, 32, 2, 16), (20, 32, 2, 10), (9, 16, 2, 8), (1, 16, 4, 8), (40, 4, 2, 4)],
 )
 def test_there_is_work_for_every_stream_but_none_is_too_small(n, batch_size, streams, size):
     assert part_size(n, batch_size, streams) == size

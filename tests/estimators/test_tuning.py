@@ -82,8 +82,8 @@ def test_later_keys_are_tried_with_the_best_of_those_before():
     tried = []
     fast().tune(cost=price(tried, folding_conv_bn=0.8, precision_bfloat16=0.5))
     assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-3:])
-    sizes = [plan["batch_size"] for plan in tried if plan["streams"] == 1]
-    assert sizes[-3:] == [32, 64, 256]
+    assert [plan["batch_size"] for plan in tried[-5:]] == [32, 64, 256, 128, 128]
+    assert [plan["streams"] for plan in tried[-2:]] == [1, torch.get_num_threads()]
 
 
 @pytest.mark.parametrize(("gain", "chosen"), [(LEAST_GAIN / 2, 128), (LEAST_GAIN * 2, 64)])
@@ -297,7 +297,7 @@ class Paced:
         self._late = itertools.chain([first], itertools.repeat(0.0))
 
     def predict(self, x, batch_size):
-        assert batch_size * self.plan["streams"] == len(x)
+        assert batch_size == len(x)
         self.passes.append(len(x))
         self.now += len(x) * self.seconds / 2 + next(self._late)
         return np.zeros((len(x), CLASSES), np.float32)
@@ -317,11 +317,10 @@ def test_the_cost_is_seconds_an_image_without_the_first_pass(images):
     assert set(estimator.passes) == {8, 128}
 
 
-def test_several_streams_are_measured_with_a_batch_for_each():
+def test_a_prediction_alone_can_be_measured():
     estimator = Paced(seconds=1 / 1024)
-    cost = Stopwatch(estimator, X, clock=lambda: estimator.now)
-    assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(1 / 1024)
-    assert set(estimator.passes) == {16, 256}
+    cost = Stopwatch(estimator, X, gradients=False, clock=lambda: estimator.now)
+    assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(1 / 2048)
 
 
 def test_as_many_streams_as_threads_are_tried(monkeypatch):

@@ -179,14 +179,14 @@ class ForwardPasses(PyTorchClassifier):
         return self._postprocessed(outputs)
 
     def _in_streams(self, n: int) -> nn.Module | None:
-        """Return the copy that ``n`` images are to be asked of, batches side by side; None where that is not so."""
+        """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
         if self._plan["streams"] == 1 or self._plan["compile"] or not n or not self._only_standardises:
             return None  # compiled code brings threads of its own
         network = self._network()
         return None if network is self._model else network
 
     def _side_by_side(self, network: nn.Module, x: np.ndarray | Tensor, batch_size: int, precision: str) -> Tensor:
-        """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in each stream at a time."""
+        """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in all streams at a time."""
 
         def answered(part: slice) -> Tensor:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Batches side by side on a CPU, each computed by one thread: a small network does not keep several busy with one."""
+"""Parts of a batch side by side on a CPU, each computed by one thread: a small network does not keep several busy with one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LEAST_PART = 8
 
 
 def part_size(n: int, batch_size: int, streams: int) -> int:
-    """Return how many of ``n`` images one stream takes at a time: ``batch_size`` at most, and work for all streams."""
-    return min(batch_size, max(LEAST_PART, -(-n // streams)))
+    """Return how many of ``n`` images one stream takes at a time: its part of a batch, ``batch_size`` for all streams."""
+    return min(batch_size, max(LEAST_PART, -(-min(n, batch_size) // streams)))
 
 
 def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part], streams: int) -> list[_Result]:

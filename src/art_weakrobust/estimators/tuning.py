@@ -40,10 +40,13 @@ LEAST_GAIN = 0.03
 _BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. Larger ones only lose on a CPU, where memory that runs out ends the process."""
 
+_PREDICTING = 0.2
+"""Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
+
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 2  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 3  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -91,7 +94,12 @@ def tune(
     start = plan_for(device, estimator.model, precision=precisions[0])  # what was tuned before must not matter
     with _unnoticed(estimator):
         try:
-            plan = _fastest(start, _choices(estimator, asked), cost or Stopwatch(estimator, x, clock), seconds, clock)
+            cost_of_both = cost or Stopwatch(estimator, x, clock=clock)
+            part = seconds * _PREDICTING if device.type == "cpu" else 0.0
+            plan = _fastest(start, _choices(estimator, asked), cost_of_both, seconds - part, clock)
+            if part and not plan["compile"]:  # compiled code brings threads of its own
+                predicting = cost or Stopwatch(estimator, x, gradients=False, clock=clock)
+                plan = _fastest(plan, {"streams": (torch.get_num_threads(),)}, predicting, part, clock)
         except BaseException:
             estimator.plan = before
             raise
@@ -110,8 +118,6 @@ def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict
         "folding": CHOICES["folding"],
         "batch_size": _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"]),
     }
-    if device == "cpu":
-        choices["streams"] = (torch.get_num_threads(),)
     if asked["compile"]:
         choices["compile"] = CHOICES["compile"]  # last: a program is compiled for one batch size
     return choices
@@ -157,13 +163,19 @@ class Stopwatch:
     are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
 
     :param x: images to repeat, or None for noise.
+    :param gradients: False for the cost of a prediction alone.
     :param clock: seconds, from any zero.
     """
 
     def __init__(
-        self, estimator: FastPyTorchClassifier, x: np.ndarray | None, clock: Callable[[], float] = time.perf_counter
+        self,
+        estimator: FastPyTorchClassifier,
+        x: np.ndarray | None,
+        *,
+        gradients: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._estimator, self._clock = estimator, clock
+        self._estimator, self._gradients, self._clock = estimator, gradients, clock
         if x is None or not len(x):
             x = example_images(estimator.input_shape, estimator.clip_values).numpy()
         self._x = np.asarray(x, dtype=np.float32)
@@ -187,17 +199,14 @@ class Stopwatch:
         return least / size
 
     def _pass(self, size: int) -> float:
-        """Return the seconds that a prediction and a gradient of ``size`` images take."""
-        estimator, batches = self._estimator, self._estimator.plan["streams"]
-        x = np.resize(self._x, (batches * size, *self._x.shape[1:]))
+        """Return the seconds that a prediction of ``size`` images takes, and their gradient where that counts."""
+        estimator, x = self._estimator, np.resize(self._x, (size, *self._x.shape[1:]))
         start = self._clock()
         labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
-        images = torch.from_numpy(x)
-        for part in (slice(begin, begin + size) for begin in range(0, len(x), size)):
-            gradient = estimator.loss_gradient_tensor(images[part].to(estimator.device), labels[part])
-        gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
-        seconds: float = (self._clock() - start) / batches
-        return seconds
+        if self._gradients:
+            gradient = estimator.loss_gradient_tensor(torch.from_numpy(x).to(estimator.device), labels)
+            gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
+        return self._clock() - start
 
 
 @contextmanager
