@@ -36,6 +36,7 @@ from art_weakrobust.datasets.subset import part
 from art_weakrobust.estimators.judge import exact_float32
 from art_weakrobust.estimators.plan import arranged
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
+from art_weakrobust.estimators.streams import part_size
 from art_weakrobust.execution.serial import SerialMap
 from art_weakrobust.models.normalise import inner
 from art_weakrobust.protocols import Dataset
@@ -85,15 +86,19 @@ def speed(samples: Samples, pairs: int) -> None:
     network = inner(resnet20(STANDARD))
     print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {BATCH}; {len(few)} images against the loop")
     print("| what | against | ratio | goal | neighbors a second, peer and ours |\n|---|---|---|---|---|")
-    for what, precision, goal in (("exhaustive", "float32", 2.7), ("screened in bfloat16", "bfloat16", 4.5)):
-        rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
-        plain = interleaved(partial(forward, estimator, samples, precision), partial(rows, estimator, samples), pairs)
-        told(what, f"plain forward, {precision}", plain, len(samples), 0.95)
-        loop = interleaved(partial(per_instance, network, few), partial(rows, estimator, few), pairs)
-        told(what, "REVa's loop", loop, len(few), goal)
+    for plan in ({"streams": 1}, {"streams": torch.get_num_threads()}):  # the default; what `tune()` finds for it
+        estimator.set_plan(**plan)
+        for way, precision, goal in (("exhaustive", "float32", 2.7), ("screened in bfloat16", "bfloat16", 4.5)):
+            what = f"{way}, streams={plan['streams']}"
+            rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
+            ours = partial(rows, estimator, samples)
+            plain = interleaved(partial(forward, estimator, samples, precision), ours, pairs)
+            told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else "")
+            loop = interleaved(partial(per_instance, network, few), partial(rows, estimator, few), pairs)
+            told(what, "REVa's loop", loop, len(few), goal)
 
 
-def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float) -> None:
+def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | str) -> None:
     count = samples * NEIGHBORS
     rates = f"{count / ratio.peer:,.0f}, {count / ratio.ours:,.0f}"
     print(f"| {what} | {peer} | {ratio} | {goal} | {rates} |", flush=True)
@@ -103,8 +108,9 @@ def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str) 
     """Ask about as many images as there are neighbors, made beforehand: nothing but the network."""
     x = arranged(torch.from_numpy(samples.x[:BATCH]), estimator.plan)
     with exact_float32(), torch.no_grad():
-        for _ in range(len(samples) * NEIGHBORS // BATCH):
-            estimator.predict_tensor(x, precision)
+        size = part_size(len(x), BATCH, estimator.plan["streams"])
+        count = len(samples) * NEIGHBORS // size
+        estimator.each(lambda _: estimator.predict_tensor(x[:size], precision), range(count))
 
 
 def per_instance(network: nn.Module, samples: Samples) -> list[float]:

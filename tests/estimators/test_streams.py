@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from art_weakrobust.analysis.neighborhood_draws import NeighborRows
+from art_weakrobust.analysis.neighborhood_source import Uniform
 from art_weakrobust.errors import ModelError
 from art_weakrobust.estimators.judge import judge_logits
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.estimators.streams import part_size, side_by_side
+from art_weakrobust.results import Samples
 
 X = np.random.default_rng(0).random((70, 3, 8, 8), dtype=np.float32)
 
@@ -150,3 +153,34 @@ def test_what_is_raised_in_a_stream_reaches_the_caller():
 )
 def test_there_is_work_for_every_stream_but_none_is_too_small(n, batch_size, streams, size):
     assert part_size(n, batch_size, streams) == size
+
+
+def test_work_is_done_in_streams_and_what_it_asks_is_answered_there():
+    estimator = classifier(2)
+    parts = [torch.from_numpy(X[start : start + 16]) for start in range(0, len(X), 16)]
+    alone = [classifier(1).predict_tensor(part) for part in parts]
+    here, seen = threading.get_ident(), []
+
+    def work(part):
+        seen.append(threading.get_ident())
+        return estimator.predict_tensor(part)
+
+    said = estimator.each(work, parts)
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(said, alone, strict=True))
+    assert here not in seen
+    asked = [thread for thread, size in estimator._network()._model.asked_in if size in (16, 6)]
+    assert sorted(asked[-len(parts) :]) == sorted(seen)
+    assert estimator.forwards == len(X)
+
+
+def test_without_streams_work_is_done_here():
+    assert classifier(1).each(lambda _: threading.get_ident(), range(3)) == [threading.get_ident()] * 3
+
+
+def test_neighbors_that_are_scored_in_streams_are_those_of_one():
+    rows = NeighborRows(source=Uniform(radius=0.1), last=5, batch_size=32)
+    samples = Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5)
+    alone, several = (rows(classifier(streams), samples) for streams in (1, 2))
+    assert alone.column("flips").equals(several.column("flips"))
+    assert np.allclose(alone.column("score_sum"), several.column("score_sum"), atol=1e-5)
+    assert np.allclose(alone.column("least_margin"), several.column("least_margin"), atol=1e-5)

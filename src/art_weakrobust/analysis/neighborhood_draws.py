@@ -12,7 +12,7 @@ are exact in any order::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,22 +106,24 @@ class Pairs:
         """
         pairs = torch.arange(len(self.x) * self.rows.count) if pairs is None else pairs
         said = Answers.empty(len(pairs), self.asked.device)
-        for block, moved, y in self._batches(pairs):
+
+        def ask(block: slice) -> None:
+            moved, y = self._moved(pairs[block])
             logits = self.asked.logits(moved, precision).to(self.asked.device)
             said.score[block], said.margin[block] = misprediction_score(logits, y), margin(logits, y)
             said.decision[block], said.wrong[block] = is_decision(logits), logits.argmax(1) != y
+
+        self.asked.each(ask, len(pairs), self.rows.batch_size)
         return said
 
-    def _batches(self, pairs: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield where a batch stands among the pairs, its images and its labels."""
+    def _moved(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images of some pairs, and their labels."""
         count = self.rows.count
-        for start in range(0, len(pairs), self.rows.batch_size):
-            some = pairs[start : start + self.rows.batch_size]
-            first, last = int(some[0]) // count, int(some[-1]) // count + 1
-            owner = (some // count - first).to(self.asked.device)
-            index = (some % count + self.rows.first).to(self.asked.device)
-            x, ids, y = self.asked.arranged(self.x[first:last]), self.ids[first:last], self.y[first:last]
-            yield slice(start, start + len(some)), self.rows.source(x[owner], ids[owner], index), y[owner]
+        first, last = int(pairs[0]) // count, int(pairs[-1]) // count + 1
+        owner = (pairs // count - first).to(self.asked.device)
+        index = (pairs % count + self.rows.first).to(self.asked.device)
+        x, ids, y = self.asked.arranged(self.x[first:last]), self.ids[first:last], self.y[first:last]
+        return self.rows.source(x[owner], ids[owner], index), y[owner]
 
 
 COLUMNS = pa.schema(

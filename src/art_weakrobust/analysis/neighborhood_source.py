@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from threading import Lock
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +24,8 @@ from ..perturbations.types import CorruptionType
 from ..plugins.manager import Manager
 
 UNIFORM, GAUSSIAN = "uniform", "gaussian"
+
+_ONE_AT_A_TIME = Lock()  # neighbors are made in streams as well, and a corruption may be anybody's code
 
 
 class NeighborSource(Protocol):
@@ -103,7 +106,8 @@ class Corrupted:
     def _corrupted(self, x: Tensor, ids: Tensor, severity: int) -> Tensor:
         corruption: Any = self.kind.corruption
         seed = keyed.derive(self.seed, "neighbor", self.kind.name)
-        made: Tensor = corruption(x.contiguous(), ids, severity, seed)
+        with _ONE_AT_A_TIME:
+            made: Tensor = corruption(x.contiguous(), ids, severity, seed)
         if made.shape != x.shape:
             raise PluginError(
                 f"corruption {self.kind.name!r} gave {tuple(made.shape)} for {tuple(x.shape)}: it has to keep the shape"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from threading import Lock
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +19,11 @@ from .modes import evaluating, set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
 from .precision import precision_on
 from .search import SearchNetwork, example_images
-from .streams import part_size, side_by_side
+from .streams import in_a_stream, part_size, side_by_side
+
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
+_COUNTING = Lock()
 
 
 class ForwardPasses(PyTorchClassifier):
@@ -134,7 +139,7 @@ class ForwardPasses(PyTorchClassifier):
 
     def _logits(self, x: Tensor) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device, in the mode the model is in."""
-        self.forwards += len(x)
+        self._count(len(x))
         return rows_of(self._model(arranged(x, self.plan))[-1])
 
     def _preprocessed(self, x: Tensor) -> Tensor:
@@ -180,10 +185,26 @@ class ForwardPasses(PyTorchClassifier):
 
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
-        if self._plan["streams"] == 1 or self._plan["compile"] or not n or not self._only_standardises:
+        if self._plan["streams"] == 1 or in_a_stream() or not n or not self._only_standardises:
+            return None
+        if self._plan["compile"]:
             return None  # compiled code brings threads of its own
         network = self._network()
         return None if network is self._model else network
+
+    def each(self, work: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
+        """Return what ``work`` returns for each part, in their order: in streams, where the plan has several.
+
+        :param work: of one part; what it asks of :meth:`predict_tensor` is answered by the thread that it is in. In a
+            stream the switches that PyTorch keeps for each thread, such as ``no_grad``, are at their defaults.
+        """
+        if self._in_streams(len(parts)) is None:
+            return [work(part) for part in parts]
+        return side_by_side(work, parts, self._plan["streams"])
+
+    def _count(self, images: int) -> None:
+        with _COUNTING:
+            self.forwards += images
 
     def _side_by_side(self, network: nn.Module, x: np.ndarray | Tensor, batch_size: int, precision: str) -> Tensor:
         """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in all streams at a time."""
@@ -198,7 +219,7 @@ class ForwardPasses(PyTorchClassifier):
         parts = [slice(start, start + size) for start in range(0, len(x), size)]
         with evaluating(network):
             outputs = side_by_side(answered, parts, streams) if len(parts) > 1 else [answered(parts[0])]
-        self.forwards += len(x)
+        self._count(len(x))
         return torch.cat(outputs)
 
     def _answers(self, network: nn.Module, x: Tensor, precision: str) -> Tensor:

@@ -1,7 +1,8 @@
-"""Parts of a batch side by side on a CPU, each computed by one thread: a small network does not keep several busy with one."""
+"""Parts of a batch side by side on a CPU, one thread each: a small network does not keep several threads busy."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,13 +14,27 @@ from threadpoolctl import ThreadpoolController
 _Part = TypeVar("_Part")
 _Result = TypeVar("_Result")
 
+
+class _Stream(threading.local):
+    """Whether the thread that asks is one of those that compute alone."""
+
+    alone = False
+
+
+_STREAM = _Stream()
+
 LEAST_PART = 8
 """Images for which a thread of their own is worth its while."""
 
 
 def part_size(n: int, batch_size: int, streams: int) -> int:
-    """Return how many of ``n`` images one stream takes at a time: its part of a batch, ``batch_size`` for all streams."""
+    """Return how many of ``n`` images one stream takes at a time: of a batch for all streams its part."""
     return min(batch_size, max(LEAST_PART, -(-min(n, batch_size) // streams)))
+
+
+def in_a_stream() -> bool:
+    """Return whether this is called from the work of a stream, which is not cut into streams again."""
+    return _STREAM.alone
 
 
 def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part], streams: int) -> list[_Result]:
@@ -36,6 +51,7 @@ def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part], strea
 
 def _compute_alone() -> None:
     """Let the thread that calls this compute by itself, and leave all others as they are."""
+    _STREAM.alone = True
     torch.get_num_threads()  # sets the thread up, which would undo what follows
     _openmp().limit(limits=1)  # OpenMP's number of threads is each thread's own
 

@@ -57,7 +57,7 @@ class TensorPasses(ForwardPasses):
 
     def _searched(self, network: nn.Module, x: Tensor, precision: str | None = None) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device, in the precision of the search."""
-        self.forwards += len(x)
+        self._count(len(x))
         return self._answers(network, x, precision or self.precision)
 
     def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:

@@ -43,6 +43,9 @@ _BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
 _PREDICTING = 0.2
 """Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
 
+_BATCHES = 4
+"""Batches of one prediction where it is measured by itself: streams have to be set up, and some end before others."""
+
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
@@ -191,16 +194,17 @@ class Stopwatch:
         if plan["batch_size"] > max(in_time, self._batch_size):
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
-        self._pass(size)  # folds, compiles, fills caches
-        end, least = self._clock() + seconds / 2, self._pass(size)
+        batches = 1 if self._gradients else max(1, min(_BATCHES, in_time // size))
+        self._pass(size, batches)  # folds, compiles, fills caches
+        end, least = self._clock() + seconds / 2, self._pass(size, batches)
         while self._clock() < end:
-            least = min(least, self._pass(size))
-        self._least = min(self._least, least / size)
-        return least / size
+            least = min(least, self._pass(size, batches))
+        self._least = min(self._least, least / (size * batches))
+        return least / (size * batches)
 
-    def _pass(self, size: int) -> float:
-        """Return the seconds that a prediction of ``size`` images takes, and their gradient where that counts."""
-        estimator, x = self._estimator, np.resize(self._x, (size, *self._x.shape[1:]))
+    def _pass(self, size: int, batches: int = 1) -> float:
+        """Return the seconds that predictions of ``size`` images at a time take, and a gradient where that counts."""
+        estimator, x = self._estimator, np.resize(self._x, (size * batches, *self._x.shape[1:]))
         start = self._clock()
         labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
         if self._gradients:
