@@ -1,4 +1,4 @@
-"""What a run keeps of the samples that fine-tuning fixed or broke: few, the first, and of the sets without others."""
+"""What a run keeps of samples that fine-tuning fixed, broke or left: few, the first, and of the sets without others."""
 
 from __future__ import annotations
 
@@ -66,6 +66,32 @@ def test_an_image_of_a_set_on_disk_that_is_none_of_the_test_images_is_not_looked
     assert kept(ids=np.arange(N) - N).num_rows == 0
 
 
-def test_nothing_is_kept_where_nothing_flipped():
-    same = [validation(phase, np.ones(N, bool)) for phase in ("before", "after")]
-    assert flipped(*same, {"test": (DATA, np.arange(N))}).num_rows == 0
+@pytest.mark.parametrize("right", [True, False])
+def test_of_what_stayed_as_it_was_three_are_kept(right):
+    same = [validation(phase, np.full(N, right)) for phase in ("before", "after")]
+    table = flipped(*same, {"test": (DATA, np.arange(N))})
+    assert column(table, "index").tolist() == [0, 1, 2]
+
+
+def test_every_cell_has_some_and_what_others_chose_is_taken_first():
+    outcome = np.arange(N) % 4  # right, wrong, fixed, broken in turn
+    pair = [validation(phase, np.isin(outcome, wanted)) for phase, wanted in (("before", (0, 3)), ("after", (0, 2)))]
+    kept = column(flipped(*pair, {"test": (DATA, np.arange(N))}), "index")
+    assert np.bincount(outcome[kept]).tolist() == [3, 3, 6, 6]
+    assert np.array_equal(kept[outcome[kept] == 0], [0, 4, 8])
+
+
+def test_an_image_serves_the_cells_of_several_types():
+    many = tuple(PerturbationType(f"fgm-{at}", "attacks", norm="inf", eps=at / 10) for at in range(1, 9))
+    rows = [(kind.type, index) for kind in many for index in range(N)]
+    table = {
+        "index": [index for _, index in rows],
+        "type": [kind for kind, _ in rows],
+        "correct": [True] * len(rows),
+        "label": [0] * len(rows),
+        "prediction": [0] * len(rows),
+        "status": ["ok"] * len(rows),
+        "set": ["test"] * len(rows),
+    }
+    pair = [Validation(pa.table(table | {"phase": [phase] * len(rows)}), many) for phase in ("before", "after")]
+    assert column(flipped(*pair, {"test": (DATA, np.arange(N))}), "index").tolist() == [0, 1, 2]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_digits
 
+from art_weakrobust.pipeline.shown import MOST_FLIPPED
 from art_weakrobust.report.html import html_report
 from art_weakrobust.results import FLIPS, Finetuning, PerturbationType, Records, Scores, Validation, WeakSet
 from art_weakrobust.validation.flips import examples
@@ -147,11 +148,8 @@ def gallery(weak: np.ndarray, images: np.ndarray, labels: np.ndarray, *, after: 
 
 
 def flipped(before: Validation, after: Validation, side: int, channels: int) -> pa.Table:
-    """The originals of what fine-tuning fixed or broke in the sets without weak samples."""
-    found = {
-        name: sorted({index for ids in examples(before, after, name).values() for index in ids})
-        for name in ("control", "test")
-    }
+    """The originals of what the figures of the sets without weak samples open."""
+    found = {name: examples(before, after, name, MOST_FLIPPED) for name in ("control", "test")}
     return pa.Table.from_pylist(
         [
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -73,22 +74,36 @@ class TestFlips:
         assert "data-filter" not in test + control.split("Corruptions that training drew")[0]
         assert 'data-filter="type=pgd-linf&amp;after=f"' in held_out
 
-    def test_fixed_and_broken_of_the_other_sets_open_their_first_samples(
+    def test_every_figure_of_the_other_sets_opens_some_of_its_samples(
         self, summary: dict[str, Any], files: Any
     ) -> None:
         html = section(files["report.html"].decode(), "changed")
-        counted = {(row["set"], row["type"]): row for row in summary["tables"]["flips"]}
         shown = summary["tables"]["flipped"]
-        cells = {(row["set"], row["type"], row["outcome"]) for row in shown}
-        assert {name for name, _, _ in cells} == {"control", "test"}
-        for name, kind, outcome in cells:
-            own = [row for row in shown if (row["set"], row["type"], row["outcome"]) == (name, kind, outcome)]
-            assert len(own) == min(6, counted[name, kind][outcome])
-            assert all((row["right_after"] > row["right_before"]) is (outcome == "fixed") for row in own)
-        linked = re.findall(r'href="#(flip-[ac][0-9]+-(?:fixed|broken))"', html)
-        assert len(linked) == len(cells)
-        assert sorted(linked) == sorted(re.findall(r'id="(flip-[ac][0-9]+-(?:fixed|broken))"', html))
+        opened = Counter((row["set"], row["type"], row["outcome"]) for row in shown)
+        most = {"fixed": 6, "broken": 6, "right": 3, "wrong": 3, "between": 3}
+        families = {row["type"]: row["family"] for row in summary["tables"]["flips"]}
+        counted = [
+            (row["set"], row["type"], outcome, row[outcome])
+            for row in summary["tables"]["flips"]
+            for outcome in most
+            if row["set"] in ("control", "test") and families[row["type"]] != "clean" and row[outcome]
+        ]
+        assert {name for name, *_ in counted} == {"control", "test"}
+        assert {outcome for _, _, outcome, _ in counted} == set(most)
+        for name, kind, outcome, count in counted:
+            assert opened[name, kind, outcome] == min(most[outcome], count)
+        linked = re.findall(r'href="#(flip-[ac][0-9]+-[a-z]+)"', html)
+        assert len(linked) == len(set(linked)) == len(counted)
+        assert sorted(linked) == sorted(re.findall(r'id="(flip-[ac][0-9]+-[a-z]+)"', html))
         assert html.count('<use href="#sheet-flips"/>') == len(shown)
+
+    def test_samples_are_in_the_cell_that_their_verdicts_say(self, summary: dict[str, Any]) -> None:
+        for row in summary["tables"]["flipped"]:
+            before, after, n = row["right_before"], row["right_after"], row["severities"]
+            expected = "fixed" if after > before else "broken" if after < before else "between"
+            if before == after in (0, n):
+                expected = "right" if after else "wrong"
+            assert row["outcome"] == expected
 
     def test_a_single_verdict_tells_what_it_was_and_several_how_many_were_right(self, summary: dict[str, Any]) -> None:
         single = next(row for row in summary["tables"]["flipped"] if row["type"] == "pgd-linf")

@@ -1,8 +1,6 @@
-"""What the report shows as images: the weakest samples, as the scorer at hand found them, and a few that flipped."""
+"""What the report shows as images: the weakest samples, as the scorer at hand found them, and some of each outcome."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +33,7 @@ def gallery(scores: Scores, weak_set: WeakSet, scorer: Scorer, estimator: Estima
 
 
 def flipped(before: Validation, after: Validation, sets: Sets) -> Table:
-    """Return the originals of the first few samples that were fixed or broken, by set and type.
+    """Return the originals of a few samples of each outcome, by set and type; see :func:`.validation.flips.examples`.
 
     :param sets: those that were validated; some of :data:`FLIPPED_SETS`.
     :return: rows of :data:`~art_weakrobust.results.FLIPS`.
@@ -43,7 +41,7 @@ def flipped(before: Validation, after: Validation, sets: Sets) -> Table:
     found = [FLIPS.empty_table()]
     for name in (name for name in FLIPPED_SETS if name in sets):
         data, ids = sets[name]
-        chosen = np.intersect1d(_first(list(examples(before, after, name).values()), MOST_FLIPPED), ids)
+        chosen = np.intersect1d(np.array(examples(before, after, name, MOST_FLIPPED), np.int64), ids)
         if len(chosen):
             samples = data.take(chosen)
             columns = {
@@ -55,9 +53,3 @@ def flipped(before: Validation, after: Validation, sets: Sets) -> Table:
             columns |= {} if samples.paths is None else {"path": list(samples.paths)}
             found.append(conform(pa.table(columns), FLIPS))
     return merge(found)
-
-
-def _first(cells: Sequence[Sequence[int]], most: int) -> np.ndarray:
-    """Return at most so many ids, the first of each cell before the second of any."""
-    rounds = (cell[place] for place in range(max(map(len, cells), default=0)) for cell in cells if place < len(cell))
-    return np.array(list(dict.fromkeys(rounds))[:most], np.int64)

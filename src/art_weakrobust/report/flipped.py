@@ -1,4 +1,4 @@
-"""A few samples that fine-tuning fixed or broke, of the sets of which no weak sample is shown: who, and how."""
+"""A few samples of each cell of the table of flips, of the sets of which no weak sample is shown: who, and how."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from ..results import Records, column
-from ..validation.flips import EXAMPLES, outcomes
+from ..validation.flips import EXAMPLES, OUTCOMES, outcomes
 from ..validation.verdicts import RIGHT, Verdicts, align
 from .images import Sheet, drawable, thumbs
 from .weakest import class_name
 
 Row = dict[str, Any]
-_SHOWN = {"f": "fixed", "b": "broken"}
-_MOST = 400
-"""Rows of one set: of many types fewer samples each are shown, one at least, so that the page stays below its cap."""
+_MOST = 200
+"""Rows of one set and outcome: of many types fewer samples each are shown, one at least, for the page's size."""
 
 
 def flipped_rows(records: Records) -> list[Row]:
     """Return one row a set, type, outcome and sample that is shown of it, :data:`EXAMPLES` of each outcome at most.
 
-    Fields: set, type, outcome (fixed | broken), index, path, label, severities, right_before and right_after (at how
-    many of them), prediction_before and prediction_after (of single verdicts, else None), tile (place in the sheet).
+    Fields: set, type, outcome (a field of :func:`~art_weakrobust.validation.flips.flip_table`), index, path, label,
+    severities, right_before and right_after (at how many of them), prediction_before and prediction_after (of single
+    verdicts, else None), tile (place in the sheet).
     """
     before, after, kept = records.before, records.after, records.flipped
     if before is None or after is None or kept is None:
@@ -42,12 +42,18 @@ def _rows(records: Records, name: str) -> Iterator[Row]:
     place = {index: at for at, index in enumerate(first.ids.tolist())}
     clean = {kind.type for kind in first.types if kind.family == "clean"}  # the table of flips has no row of it
     found = {kind: codes for kind, codes in outcomes(records.before, records.after, name).items() if kind not in clean}
-    each = max(1, min(EXAMPLES, _MOST // max(1, len(_SHOWN) * len(found))))
+    most = max(1, _MOST // max(1, len(found)))
     for kind, codes in found.items():
         columns = [at for at, (own, _) in enumerate(first.columns) if own == kind]
-        for code, outcome in _SHOWN.items():
-            for index in [index for index in tiles if codes.get(index) == code][:each]:
-                row: Row = {"set": name, "type": kind, "outcome": outcome, "index": index, "path": paths[tiles[index]]}
+        for code, count in EXAMPLES.items():
+            for index in [index for index in tiles if codes.get(index) == code][: min(count, most)]:
+                row: Row = {
+                    "set": name,
+                    "type": kind,
+                    "outcome": OUTCOMES[code],
+                    "index": index,
+                    "path": paths[tiles[index]],
+                }
                 row |= {"label": class_name(records, _known(first.labels[place[index]])), "severities": len(columns)}
                 for phase, own in (("before", first), ("after", second)):
                     read = own.predictions[place[index], columns[0]] if len(columns) == 1 else -1
@@ -67,7 +73,7 @@ def flipped_images(records: Records) -> Sheet | None:
 def by_cell(rows: Sequence[Mapping[str, Any]], name: str, kind: str) -> dict[str, list[Mapping[str, Any]]]:
     """Return outcome -> the rows of one set and type."""
     mine = [row for row in rows if row["set"] == name and row["type"] == kind]
-    return {outcome: [row for row in mine if row["outcome"] == outcome] for outcome in _SHOWN.values()}
+    return {outcome: [row for row in mine if row["outcome"] == outcome] for outcome in OUTCOMES.values()}
 
 
 def _known(label: Any) -> int | None:

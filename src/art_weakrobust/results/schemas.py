@@ -159,7 +159,7 @@ FLIPS = pa.schema(
         ("original", pa.binary()),
     ]
 )
-"""A few samples that fine-tuning fixed or broke, of the sets of which ``SAMPLES`` has none: pixels as there. What
+"""A few samples that fine-tuning fixed, broke or left, of the sets of which ``SAMPLES`` has none: pixels as there. What
 became of each under which type is told by the verdicts."""
 
 

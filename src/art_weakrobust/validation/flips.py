@@ -14,8 +14,8 @@ FIXED, BROKEN, RIGHT, WRONG, BETWEEN, UNKNOWN = "f", "b", "r", "w", "m", "-"
 OUTCOMES = {FIXED: "fixed", BROKEN: "broken", RIGHT: "right", WRONG: "wrong", BETWEEN: "between"}
 """Code -> field of :func:`flip_table`."""
 
-EXAMPLES = 6
-"""Samples that are shown of those that fine-tuning fixed under a type, and of those that it broke."""
+EXAMPLES = {FIXED: 6, BROKEN: 6, WRONG: 3, RIGHT: 3, BETWEEN: 3}
+"""Code -> samples that are shown of each type, those that changed before the others."""
 
 
 def flip_table(before: Validation, after: Validation) -> list[Row]:
@@ -50,17 +50,27 @@ def outcomes(before: Validation, after: Validation | None, name: str) -> dict[st
     }
 
 
-def examples(before: Validation, after: Validation, name: str) -> dict[tuple[str, str], list[int]]:
-    """Return (type, :data:`FIXED` or :data:`BROKEN`) -> the first ids of a set that were, at most :data:`EXAMPLES`.
+def examples(before: Validation, after: Validation, name: str, most: int) -> list[int]:
+    """Return ids of a set, rising, so that every cell of its table has up to :data:`EXAMPLES` of them.
 
-    Clean images are left out, as in the table of the report.
+    Every cell gets its first before any gets its second, and those that changed come before the others; a cell takes
+    what others have chosen before it chooses its own. Clean images are left out, as in the table of the report.
+
+    :param most: ids in all; where there are too many cells, the last ones may get none.
     """
-    found: dict[tuple[str, str], list[int]] = {}
     clean = {kind.type for kind in before.types if kind.family == "clean"}
-    for kind, codes in outcomes(before, after, name).items():
-        for wanted in (FIXED, BROKEN) if kind not in clean else ():
-            found[kind, wanted] = [index for index, code in codes.items() if code == wanted][:EXAMPLES]
-    return found
+    found = [codes for kind, codes in outcomes(before, after, name).items() if kind not in clean]
+    cells = [
+        (code, dict.fromkeys(index for index, own in codes.items() if own == code))
+        for code in EXAMPLES
+        for codes in found
+    ]
+    chosen: set[int] = set()
+    for wanted in range(1, max(EXAMPLES.values()) + 1):
+        for code, cell in cells:
+            if len(chosen) < most and wanted <= EXAMPLES[code] and len(cell.keys() & chosen) < wanted:
+                chosen.update([index for index in cell if index not in chosen][:1])
+    return sorted(chosen)
 
 
 def _codes(before: np.ndarray, after: np.ndarray) -> list[str]:
