@@ -30,7 +30,6 @@ from torch import nn
 
 from art_weakrobust.datasets.parquet import parquet
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.estimators.streams import part_size
 from art_weakrobust.models.cache import VARIABLE
 
 GRADIENT_IMAGES, CLASS_IMAGES = 512, 128
@@ -120,10 +119,10 @@ def comparisons(
 
 def search_logits(search: FastPyTorchClassifier, x: np.ndarray) -> np.ndarray:
     """Return logits in the precision of the search, a batch of its plan at a time, as scoring asks for them."""
-    images, size = torch.from_numpy(x), part_size(len(x), search.plan["batch_size"], search.plan["streams"])
+    images, precision = torch.from_numpy(x), search.plan["precision"]
     search.refresh()
-    parts = search.each(lambda part: search.predict_tensor(part, search.plan["precision"]).cpu(), images.split(size))
-    return torch.cat(parts).numpy()
+    parts = search.each(lambda part: search.predict_tensor(images[part], precision), len(x), search.plan["batch_size"])
+    return torch.cat(parts).cpu().numpy()
 
 
 def search_gradients(search: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray) -> np.ndarray:

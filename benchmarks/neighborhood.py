@@ -36,7 +36,6 @@ from art_weakrobust.datasets.subset import part
 from art_weakrobust.estimators.judge import exact_float32
 from art_weakrobust.estimators.plan import arranged
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.estimators.streams import part_size
 from art_weakrobust.execution.serial import SerialMap
 from art_weakrobust.models.normalise import inner
 from art_weakrobust.protocols import Dataset
@@ -93,24 +92,23 @@ def speed(samples: Samples, pairs: int) -> None:
             rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
             ours = partial(rows, estimator, samples)
             plain = interleaved(partial(forward, estimator, samples, precision), ours, pairs)
-            told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else "")
+            told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else None)
             loop = interleaved(partial(per_instance, network, few), partial(rows, estimator, few), pairs)
             told(what, "REVa's loop", loop, len(few), goal)
 
 
-def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | str) -> None:
+def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | None) -> None:
     count = samples * NEIGHBORS
     rates = f"{count / ratio.peer:,.0f}, {count / ratio.ours:,.0f}"
-    print(f"| {what} | {peer} | {ratio} | {goal} | {rates} |", flush=True)
+    print(f"| {what} | {peer} | {ratio} | {goal or ''} | {rates} |", flush=True)
 
 
 def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str) -> None:
     """Ask about as many images as there are neighbors, made beforehand: nothing but the network."""
     x = arranged(torch.from_numpy(samples.x[:BATCH]), estimator.plan)
     with exact_float32(), torch.no_grad():
-        size = part_size(len(x), BATCH, estimator.plan["streams"])
-        count = len(samples) * NEIGHBORS // size
-        estimator.each(lambda _: estimator.predict_tensor(x[:size], precision), range(count))
+        count = len(samples) * NEIGHBORS
+        estimator.each(lambda part: estimator.predict_tensor(x[: part.stop - part.start], precision), count, BATCH)
 
 
 def per_instance(network: nn.Module, samples: Samples) -> list[float]:

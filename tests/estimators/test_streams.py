@@ -1,21 +1,24 @@
-"""Batches side by side: the same answers in the same order, and nobody else's threads are touched."""
+"""Parts of a batch side by side: the same answers in the same order, and nobody else's threads are touched."""
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from art_weakrobust.analysis.neighborhood_draws import NeighborRows
-from art_weakrobust.analysis.neighborhood_source import Uniform
+from art_weakrobust.analysis.neighborhood_draws import NeighborRows, joined
+from art_weakrobust.analysis.neighborhood_source import Corrupted, Uniform
 from art_weakrobust.errors import ModelError
 from art_weakrobust.estimators.judge import judge_logits
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.estimators.streams import part_size, side_by_side
-from art_weakrobust.results import Samples
+from art_weakrobust.estimators.streams import cut, side_by_side
+from art_weakrobust.perturbations.types import CorruptionType
+from art_weakrobust.results import PerturbationType, Samples
 
 X = np.random.default_rng(0).random((70, 3, 8, 8), dtype=np.float32)
 
@@ -33,10 +36,10 @@ class Threads(nn.Module):
         return self.head(self.norm(self.conv(x)).flatten(1))
 
 
-def classifier(streams):
+def classifier(streams, model=None):
     torch.manual_seed(0)
     made = FastPyTorchClassifier(
-        model=Threads(),
+        model=Threads() if model is None else model,
         loss=nn.CrossEntropyLoss(),
         input_shape=(3, 8, 8),
         nb_classes=5,
@@ -52,7 +55,7 @@ def test_the_answers_are_those_of_one_stream():
     assert np.allclose(several.predict(X), alone.predict(X), atol=1e-5)
 
 
-def test_batches_are_asked_in_threads_of_their_own():
+def test_parts_of_a_batch_are_asked_in_threads_of_their_own():
     estimator = classifier(2)
     estimator.predict(X)
     asked = estimator._network()._model.asked_in
@@ -148,39 +151,132 @@ def test_what_is_raised_in_a_stream_reaches_the_caller():
 
 
 @pytest.mark.parametrize(
-    ("n", "batch_size", "streams", "size"),
-    [(100, 32, 2, 16), (20, 32, 2, 10), (9, 16, 2, 8), (1, 16, 4, 8), (40, 4, 2, 4)],
+    ("n", "batch_size", "streams", "size", "threads"),
+    [(100, 32, 2, 16, 2), (20, 32, 2, 10, 2), (9, 16, 2, 8, 2), (1, 16, 4, 8, 1), (40, 4, 2, 4, 1), (90, 16, 8, 8, 2)],
 )
-def test_there_is_work_for_every_stream_but_none_is_too_small(n, batch_size, streams, size):
-    assert part_size(n, batch_size, streams) == size
+def test_there_is_work_for_every_stream_but_no_part_is_too_small(n, batch_size, streams, size, threads):
+    parts, count = cut(n, batch_size, streams)
+    assert parts[0] == slice(0, min(n, size))
+    assert count == threads
 
 
 def test_work_is_done_in_streams_and_what_it_asks_is_answered_there():
-    estimator = classifier(2)
-    parts = [torch.from_numpy(X[start : start + 16]) for start in range(0, len(X), 16)]
-    alone = [classifier(1).predict_tensor(part) for part in parts]
-    here, seen = threading.get_ident(), []
+    estimator, images = classifier(2), torch.from_numpy(X)
+    alone = classifier(1).predict_tensor(images)
+    seen = []
 
     def work(part):
         seen.append(threading.get_ident())
-        return estimator.predict_tensor(part)
+        assert not torch.is_grad_enabled()
+        return estimator.predict_tensor(images[part])
 
-    said = estimator.each(work, parts)
-    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(said, alone, strict=True))
-    assert here not in seen
-    asked = [thread for thread, size in estimator._network()._model.asked_in if size in (16, 6)]
-    assert sorted(asked[-len(parts) :]) == sorted(seen)
+    assert torch.allclose(torch.cat(estimator.each(work, len(X), 16)), alone, atol=1e-5)
+    assert threading.get_ident() not in seen
+    asked = [thread for thread, _ in estimator._network()._model.asked_in]
+    assert sorted(asked[-len(seen) :]) == sorted(seen)
     assert estimator.forwards == len(X)
 
 
 def test_without_streams_work_is_done_here():
-    assert classifier(1).each(lambda _: threading.get_ident(), range(3)) == [threading.get_ident()] * 3
+    assert classifier(1).each(lambda _: threading.get_ident(), 40, 16) == [threading.get_ident()] * 3
 
 
 def test_neighbors_that_are_scored_in_streams_are_those_of_one():
     rows = NeighborRows(source=Uniform(radius=0.1), last=5, batch_size=32)
     samples = Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5)
-    alone, several = (rows(classifier(streams), samples) for streams in (1, 2))
+    estimator = classifier(2)
+    alone, several = rows(classifier(1), samples), rows(estimator, samples)
+    assert len({thread for thread, _ in estimator._network()._model.asked_in} - {threading.get_ident()}) == 2
     assert alone.column("flips").equals(several.column("flips"))
     assert np.allclose(alone.column("score_sum"), several.column("score_sum"), atol=1e-5)
     assert np.allclose(alone.column("least_margin"), several.column("least_margin"), atol=1e-5)
+
+
+class Fading(Threads):
+    """Dropout, and a norm that stands alone: in training mode its answers are others, and it writes to itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.alone = nn.Dropout(0.5), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.head(self.drop(self.alone(self.norm(self.conv(x)).relu())).flatten(1))
+
+
+def test_nobody_switches_the_copy_while_streams_are_in_it():
+    estimator = classifier(2, Fading())
+    expected = classifier(1, estimator.model).predict_tensor(torch.from_numpy(X))
+    images, before = torch.from_numpy(X), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            said = torch.cat(estimator.each(lambda part: estimator.predict_tensor(images[part]), len(X), 16))
+            assert torch.allclose(said, expected, atol=1e-5)
+    finally:
+        sys.setswitchinterval(before)
+    assert not any(part.training for part in estimator._network().modules())
+
+
+def test_no_more_images_are_in_work_than_a_batch_has():
+    for n, batch_size, streams in ((100, 32, 2), (100, 16, 8), (100, 4, 2), (9, 128, 64), (40, 30, 4)):
+        parts, threads = cut(n, batch_size, streams)
+        assert threads * max(part.stop - part.start for part in parts) <= batch_size
+        assert [at for part in parts for at in range(part.start, part.stop)] == list(range(n))
+
+
+def test_work_that_fails_in_a_stream_fails_here():
+    def refuse(part):
+        raise ModelError(f"no {part.start}")
+
+    with pytest.raises(ModelError, match="no 0"):
+        classifier(2).each(refuse, len(X), 16)
+
+
+def test_where_there_is_no_copy_work_is_done_here_in_whole_batches():
+    estimator = classifier(2)
+    estimator.model.register_forward_hook(lambda *_: None)
+    here = threading.get_ident()
+    said = estimator.each(lambda part: (threading.get_ident(), part.stop - part.start), len(X), 16)
+    assert said == [*[(here, 16)] * 4, (here, 6)]
+
+
+def test_neighbors_are_scored_in_streams_inside_inference_mode_as_well():
+    rows = NeighborRows(source=Uniform(radius=0.1), last=5, batch_size=32)
+    samples = Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5)
+    with torch.inference_mode():
+        inside = rows(classifier(2), samples)
+    outside = rows(classifier(2), samples)
+    assert inside.column("flips").equals(outside.column("flips"))
+    assert np.allclose(inside.column("score_sum"), outside.column("score_sum"), atol=1e-6)
+    assert outside.equals(rows(classifier(2), samples))
+
+
+def test_a_source_is_asked_without_a_graph_and_somebody_elses_corruption_by_one_thread_at_a_time():
+    seen, inside = set(), []
+
+    def slow(x, ids, severity, seed):
+        inside.append(1)
+        seen.add((torch.is_grad_enabled(), len(inside), threading.get_ident()))
+        time.sleep(0.005)
+        inside.pop()
+        return x
+
+    kind = CorruptionType(PerturbationType("slow", "corruptions"), slow)
+    rows = NeighborRows(source=Corrupted(kind=kind), last=5, batch_size=16)
+    rows(classifier(2), Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5))
+    assert {(graph, count) for graph, count, _ in seen} == {(False, 1)}
+    assert len({thread for _, _, thread in seen} - {threading.get_ident()}) == 2
+
+
+def test_ranges_of_neighbors_are_joined_to_the_whole_in_streams():
+    samples = Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5)
+    source = Uniform(radius=0.1)
+    parts = [
+        NeighborRows(source=source, first=first, last=last, batch_size=16)(classifier(2), samples)
+        for first, last in ((0, 2), (2, 5))
+    ]
+    whole = NeighborRows(source=source, last=5, batch_size=16)(classifier(2), samples)
+    both = joined(parts)
+    assert both.column("flips").equals(whole.column("flips"))
+    assert both.column("least_number").equals(whole.column("least_number"))
+    assert np.allclose(both.column("score_sum"), whole.column("score_sum"), atol=1e-6)

@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from art.defences.preprocessor import FeatureSqueezing
 from torch import nn
 
 from art_weakrobust.errors import ModelError, UsageError
@@ -303,6 +304,13 @@ class Paced:
         self.now += len(x) * self.seconds / 2 + next(self._late)
         return np.zeros((len(x), CLASSES), np.float32)
 
+    def each(self, work, n, batch_size):
+        return [work(slice(start, min(start + batch_size, n))) for start in range(0, n, batch_size)]
+
+    def predict_tensor(self, x, precision):
+        assert precision == self.plan["precision"]
+        self.now += len(x) * self.seconds / 4
+
     def loss_gradient_tensor(self, x, y):
         assert len(x) == len(y)
         self.now += len(x) * self.seconds / 2
@@ -321,7 +329,9 @@ def test_the_cost_is_seconds_an_image_without_the_first_pass(images):
 def test_a_prediction_alone_can_be_measured():
     estimator = Paced(seconds=1 / 1024)
     cost = Stopwatch(estimator, X, gradients=False, clock=lambda: estimator.now)
-    assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(1 / 2048)
+    assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(
+        3 / 4096
+    )  # a half for predict, a quarter for the search
     assert set(estimator.passes) == {8, 4 * 128}
 
 
@@ -345,3 +355,29 @@ def test_a_batch_that_cannot_be_measured_in_time_is_no_candidate():
     assert cost({**DEFAULT, "batch_size": 512}, 0.5) == float("inf")
     assert not estimator.passes
     assert cost({**DEFAULT, "batch_size": 64}, 0.5) == pytest.approx(1 / 1024)
+
+
+def test_with_one_thread_streams_are_not_measured(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    tried = []
+    fast().tune(cost=price(tried))
+    assert {plan["streams"] for plan in tried} == {1}
+    assert tried.count(tried[0]) == 1
+
+
+def test_where_preprocessing_may_be_anything_streams_are_not_measured(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    tried, estimator = [], fast()
+    estimator.set_params(preprocessing_defences=FeatureSqueezing(clip_values=(0, 1)))
+    estimator.tune(cost=price(tried))
+    assert {plan["streams"] for plan in tried} == {1}
+
+
+def test_later_plans_are_measured_on_as_many_batches_as_the_first():
+    estimator = Paced(seconds=1 / 256, first=1.0)
+    cost = Stopwatch(estimator, X, gradients=False, clock=lambda: estimator.now)
+    cost(DEFAULT, 1.5)
+    first = max(estimator.passes)
+    estimator.seconds /= 8
+    cost({**DEFAULT, "streams": 2}, 1.5)
+    assert max(estimator.passes) == first

@@ -16,6 +16,7 @@ from art_weakrobust.pipeline.shown import MOST_FLIPPED
 from art_weakrobust.report.html import html_report
 from art_weakrobust.results import FLIPS, Finetuning, PerturbationType, Records, Scores, Validation, WeakSet
 from art_weakrobust.validation.flips import examples
+from art_weakrobust.validation.verdicts import Verdicts
 
 EPS = 2 / 255
 TYPES = (
@@ -149,7 +150,9 @@ def gallery(weak: np.ndarray, images: np.ndarray, labels: np.ndarray, *, after: 
 
 def flipped(before: Validation, after: Validation, side: int, channels: int) -> pa.Table:
     """The originals of what the figures of the sets without weak samples open."""
-    found = {name: examples(before, after, name, MOST_FLIPPED) for name in ("control", "test")}
+    found = {
+        name: examples(before, after, name, Verdicts.of(before, name).ids, MOST_FLIPPED) for name in ("control", "test")
+    }
     return pa.Table.from_pylist(
         [
             {
@@ -164,6 +167,12 @@ def flipped(before: Validation, after: Validation, side: int, channels: int) -> 
         ],
         schema=FLIPS,
     )
+
+
+@pytest.fixture(scope="session")
+def keep_flipped() -> Callable[..., pa.Table]:
+    """:func:`flipped`."""
+    return flipped
 
 
 PROVENANCE = {

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from art_weakrobust.report.html import html_report
-from art_weakrobust.results import PerturbationType, Records, Validation
+from art_weakrobust.results import PerturbationType, Records, Validation, column
 
 CAP = 5_000_000
 CLASSES, ATTACKS, CORRUPTIONS = 1000, 100, 100
@@ -28,8 +28,8 @@ def validated(records: Records, phase: str) -> Validation:
     """Verdicts of some images of every set under every type, corruptions at five severities."""
     rng = np.random.default_rng(1 if phase == "before" else 2)
     assert records.weak_set is not None
-    held_out, control = records.weak_set.held_out[:20], records.weak_set.control[:20]
-    sets = {"held_out": held_out, "control": control, "test": np.arange(40)}
+    held_out, control = records.weak_set.held_out[:20], records.weak_set.control[:100]
+    sets = {"held_out": held_out, "control": control, "test": np.arange(150)}
     ids = np.concatenate(list(sets.values()))
     names = np.repeat(list(sets), [len(own) for own in sets.values()])
     columns = [(k.type, s) for k in many_types() for s in ((1, 2, 3, 4, 5) if k.family == "corruptions" else (None,))]
@@ -55,10 +55,11 @@ def validated(records: Records, phase: str) -> Validation:
 
 
 @pytest.fixture(scope="module")
-def large(make_records: Callable[..., Records]) -> Records:
+def large(make_records: Callable[..., Records], keep_flipped: Callable[..., pa.Table]) -> Records:
     records = make_records(nb_classes=CLASSES, side=32, channels=3, shown=100)
     named = records.with_(class_names=tuple(f"n{k:08d}, a class with a long name" for k in range(CLASSES)))
-    return named.with_(before=validated(named, "before"), after=validated(named, "after"))
+    before, after = validated(named, "before"), validated(named, "after")
+    return named.with_(before=before, after=after, flipped=keep_flipped(before, after, 32, 3))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,13 @@ def made(large: Records) -> Any:
 
 def test_a_thousand_classes_and_two_hundred_types_stay_below_the_cap(made: Any) -> None:
     assert len(made["report.html"]) < CAP
+
+
+def test_every_image_that_the_figures_may_open_is_there(large: Records) -> None:
+    assert large.flipped is not None
+    counted = dict(zip(*np.unique(column(large.flipped, "set"), return_counts=True), strict=True))
+    assert counted["control"] == 50  # all that there are
+    assert counted["test"] > 80
 
 
 def test_none_of_the_types_is_lost(made: Any) -> None:

@@ -1,9 +1,9 @@
 """What a model says of neighbors ``[first, last)`` of some samples: the piece that every way of scoring is made of.
 
 :class:`NeighborRows` is a chunk function, pure, that a Map runs over any ids; :func:`joined` puts ranges together. Rows
-of ``[0, 4)`` joined with rows of ``[4, 50)`` are, bit by bit, those of ``[0, 50)`` where the model's answers do not
-depend on who else is in a batch: scores are float32 within one power of two of another, so that their sums in float64
-are exact in any order::
+of ``[0, 4)`` joined with rows of ``[4, 50)`` are, bit by bit, those of ``[0, 50)`` where the model's answers depend
+neither on who else is in a batch nor on its size: scores are float32 within one power of two of another, so that their
+sums in float64 are exact in any order::
 
     one = over("neighbors 0-1", NeighborRows(source=source, first=0, last=1, batch_size=128), estimator, data, ids)
     more = over("neighbors 1-4", NeighborRows(source=source, first=1, last=4, batch_size=128), estimator, data, fewer)
@@ -105,16 +105,16 @@ class Pairs:
         :param pairs: int64, rising, on the CPU, so that no batch waits for the device; None for all.
         """
         pairs = torch.arange(len(self.x) * self.rows.count) if pairs is None else pairs
-        said = Answers.empty(len(pairs), self.asked.device)
+        if not len(pairs):
+            return Answers.empty(0, self.asked.device)
 
-        def ask(block: slice) -> None:
-            moved, y = self._moved(pairs[block])
+        def ask(part: slice) -> Answers:
+            moved, y = self._moved(pairs[part])
             logits = self.asked.logits(moved, precision).to(self.asked.device)
-            said.score[block], said.margin[block] = misprediction_score(logits, y), margin(logits, y)
-            said.decision[block], said.wrong[block] = is_decision(logits), logits.argmax(1) != y
+            decision, wrong = is_decision(logits), logits.argmax(1) != y
+            return Answers(misprediction_score(logits, y), margin(logits, y), decision, wrong)
 
-        self.asked.each(ask, len(pairs), self.rows.batch_size)
-        return said
+        return Answers.joined(self.asked.each(ask, len(pairs), self.rows.batch_size))
 
     def _moved(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the images of some pairs, and their labels."""

@@ -14,6 +14,7 @@ hold, by how much, and how many of them were drawn from the sure ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -59,6 +60,11 @@ class Answers:
         """Return room for ``count`` answers."""
         numbers = (torch.empty(count, device=device) for _ in range(2))
         return cls(*numbers, *(torch.empty(count, dtype=torch.bool, device=device) for _ in range(2)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the answers of several parts, one after the other."""
+        return cls(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def view(self, *shape: int) -> Answers:
         """Return the same answers in another shape."""

@@ -7,9 +7,10 @@ each, in [0, 1]: a function of (seed, sample id, number) alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
-from threading import Lock
+from threading import RLock
 from typing import Any, Protocol
 
 import torch
@@ -25,11 +26,14 @@ from ..plugins.manager import Manager
 
 UNIFORM, GAUSSIAN = "uniform", "gaussian"
 
-_ONE_AT_A_TIME = Lock()  # neighbors are made in streams as well, and a corruption may be anybody's code
+_ONE_AT_A_TIME = RLock()  # neighbors are made in streams as well, of which somebody else's corruption knows nothing
 
 
 class NeighborSource(Protocol):
-    """See the top of this module; frozen, so that it can travel with a chunk function."""
+    """See the top of this module; frozen, so that it can travel with a chunk function.
+
+    Several threads may call it at once.
+    """
 
     def __call__(self, x: Tensor, ids: Tensor, index: int | Tensor) -> Tensor:
         """Return one neighbor of every image: float32, shaped and laid out in memory as ``x``.
@@ -106,7 +110,8 @@ class Corrupted:
     def _corrupted(self, x: Tensor, ids: Tensor, severity: int) -> Tensor:
         corruption: Any = self.kind.corruption
         seed = keyed.derive(self.seed, "neighbor", self.kind.name)
-        with _ONE_AT_A_TIME:
+        own = type(corruption).__module__.partition(".")[0] == __package__.partition(".")[0]
+        with nullcontext() if own else _ONE_AT_A_TIME:
             made: Tensor = corruption(x.contiguous(), ids, severity, seed)
         if made.shape != x.shape:
             raise PluginError(

@@ -14,7 +14,7 @@ from ..estimators.judge import judge_logits
 from ..estimators.plan import arranged
 from ..estimators.precision import precision_on
 from ..estimators.pytorch import FastPyTorchClassifier, answers_as_its_module
-from ..estimators.streams import part_size
+from ..estimators.streams import Result, slices
 from ..protocols import Estimator
 
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -61,18 +61,15 @@ class Asked:
             asked = precision_on(self.device, asked)
         return "float32" if self.fast is None else asked or self.fast.precision
 
-    def each(self, work: Callable[[slice], None], count: int, batch_size: int) -> None:
-        """Do ``work`` for slices of ``count`` images, ``batch_size`` of them at once: in streams, where there are some.
+    def each(self, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
+        """Return what ``work`` returns for parts of ``n`` images, in their order, several at once if the plan says so.
 
-        :param work: asks for the logits of one slice and keeps what it wants, without a graph.
+        :param work: of one part; asks for its logits.
+        :param batch_size: images in work at a time.
         """
-        size = batch_size if self.fast is None else part_size(count, batch_size, self.fast.plan["streams"])
-        parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
         if self.fast is None:
-            for part in parts:
-                work(part)
-        else:
-            self.fast.each(work, parts)
+            return [work(part) for part in slices(n, batch_size)]
+        return self.fast.each(work, n, batch_size)
 
     def logits(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return logits (n, K), or logarithms where the answer is a distribution, of one batch (n, c, h, w)."""

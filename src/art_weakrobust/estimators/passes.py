@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from threading import Lock
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,11 +19,9 @@ from .modes import evaluating, set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
 from .precision import precision_on
 from .search import SearchNetwork, example_images
-from .streams import in_a_stream, part_size, side_by_side
+from .streams import Result, cut, in_a_stream, side_by_side, slices
 
-_Part = TypeVar("_Part")
-_Result = TypeVar("_Result")
-_COUNTING = Lock()
+_COUNTING = Lock()  # of forward passes: nothing else runs in streams
 
 
 class ForwardPasses(PyTorchClassifier):
@@ -183,28 +181,36 @@ class ForwardPasses(PyTorchClassifier):
             outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
         return self._postprocessed(outputs)
 
+    def each(self, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
+        """Return what ``work`` returns for parts of ``n`` images, in order: in streams, where the plan has them.
+
+        :param work: of one part, without a graph; what it asks of :meth:`predict_tensor` is answered by the thread that
+            it is in.
+        :param batch_size: images in work at a time: of one part, or of all streams together.
+        """
+        network = self._in_streams(n)
+        if network is None:
+            return [work(part) for part in slices(n, batch_size)]
+        return self._streamed(network, work, n, batch_size)
+
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
-        if self._plan["streams"] == 1 or in_a_stream() or not n or not self._only_standardises:
+        if self._plan["streams"] == 1 or in_a_stream() or not n or not self._may_stream:
             return None
-        if self._plan["compile"]:
-            return None  # compiled code brings threads of its own
         network = self._network()
         return None if network is self._model else network
 
-    def each(self, work: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
-        """Return what ``work`` returns for each part, in their order: in streams, where the plan has several.
+    @property
+    def _may_stream(self) -> bool:
+        """Whether streams are of use; not with compiled code, which brings threads of its own."""
+        return self._device.type == "cpu" and not self._plan["compile"] and self._only_standardises
 
-        :param work: of one part; what it asks of :meth:`predict_tensor` is answered by the thread that it is in. In a
-            stream the switches that PyTorch keeps for each thread, such as ``no_grad``, are at their defaults.
-        """
-        if self._in_streams(len(parts)) is None:
-            return [work(part) for part in parts]
-        return side_by_side(work, parts, self._plan["streams"])
-
-    def _count(self, images: int) -> None:
-        with _COUNTING:
-            self.forwards += images
+    def _streamed(self, network: nn.Module, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
+        """Return what ``work`` returns for parts of ``n`` images, the copy in evaluation mode meanwhile."""
+        self._preprocessed(torch.zeros(1, *self.input_shape))  # ART's operations set themselves up when first called
+        parts, streams = cut(n, batch_size, self._plan["streams"])
+        with evaluating(network):
+            return side_by_side(work, parts, streams) if streams > 1 else [work(part) for part in parts]
 
     def _side_by_side(self, network: nn.Module, x: np.ndarray | Tensor, batch_size: int, precision: str) -> Tensor:
         """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in all streams at a time."""
@@ -213,14 +219,13 @@ class ForwardPasses(PyTorchClassifier):
             with torch.no_grad():
                 return self._answers(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
 
-        streams = self._plan["streams"]
-        self._preprocessed(float32_tensor(x[:1], self._device))  # ART's operations set themselves up when first called
-        size = part_size(len(x), batch_size, streams)
-        parts = [slice(start, start + size) for start in range(0, len(x), size)]
-        with evaluating(network):
-            outputs = side_by_side(answered, parts, streams) if len(parts) > 1 else [answered(parts[0])]
+        outputs = self._streamed(network, answered, len(x), batch_size)
         self._count(len(x))
         return torch.cat(outputs)
+
+    def _count(self, images: int) -> None:
+        with _COUNTING:
+            self.forwards += images
 
     def _answers(self, network: nn.Module, x: Tensor, precision: str) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device; nothing is counted."""

@@ -130,7 +130,8 @@ class SearchNetwork:
         if not self._pairs and plan["memory_format"] == "contiguous" and not plan["compile"]:
             return None
         twin = folded(source, self._pairs)
-        return LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
+        copy = LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
+        return copy.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
 
     @staticmethod
     def _agrees(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> bool:

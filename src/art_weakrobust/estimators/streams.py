@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 from threadpoolctl import ThreadpoolController
 
-_Part = TypeVar("_Part")
-_Result = TypeVar("_Result")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 class _Stream(threading.local):
@@ -27,9 +27,20 @@ LEAST_PART = 8
 """Images for which a thread of their own is worth its while."""
 
 
-def part_size(n: int, batch_size: int, streams: int) -> int:
-    """Return how many of ``n`` images one stream takes at a time: of a batch for all streams its part."""
-    return min(batch_size, max(LEAST_PART, -(-min(n, batch_size) // streams)))
+def cut(n: int, batch_size: int, streams: int) -> tuple[list[slice], int]:
+    """Return parts of ``n`` images, each for one stream, and how many streams there are work and room for.
+
+    :param batch_size: images in all streams together, at most.
+    :param streams: at most.
+    """
+    size = min(batch_size, max(LEAST_PART, -(-min(n, batch_size) // streams)))
+    parts = slices(n, size)
+    return parts, max(1, min(streams, batch_size // size, len(parts)))
+
+
+def slices(n: int, size: int) -> list[slice]:
+    """Return ``n`` images in parts of ``size``, the last one of what is left."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def in_a_stream() -> bool:
@@ -37,16 +48,22 @@ def in_a_stream() -> bool:
     return _STREAM.alone
 
 
-def side_by_side(work: Callable[[_Part], _Result], parts: Iterable[_Part], streams: int) -> list[_Result]:
+def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part], streams: int) -> list[Result]:
     """Return what ``work`` returns for each part, in their order, ``streams`` of them in work at once.
 
-    Switches that PyTorch keeps for each thread, such as ``no_grad`` and autocast, are at their defaults inside.
+    No graph is recorded inside. Other switches that PyTorch keeps for each thread, such as autocast and
+    ``inference_mode``, are at their defaults.
 
     :param work: of one part; called in several threads at once.
     :raises Exception: what ``work`` raised first; parts that were not begun are left.
     """
+
+    def without_a_graph(part: Part) -> Result:
+        with torch.no_grad():
+            return work(part)
+
     with ThreadPoolExecutor(streams, initializer=_compute_alone) as pool:
-        return list(pool.map(work, parts))
+        return list(pool.map(without_a_graph, parts))
 
 
 def _compute_alone() -> None:

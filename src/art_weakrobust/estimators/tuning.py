@@ -69,9 +69,10 @@ def tune(
 ) -> Plan:
     """Find the fastest execution plan for this model on this machine, follow it from now on, and return it.
 
-    What is measured is a prediction and an input gradient of the search path. ``predict`` stays in float32 whatever
-    the plan says, and with the model itself unless several batches side by side (``streams``) are faster, which asks
-    the folded copy; precision and compilation are the search path's alone. The plan is kept in the package's cache
+    What is measured is a prediction and an input gradient of the search path; for ``streams``, parts of a batch side by
+    side, predictions alone, in float32 and in the precision of the search. ``predict`` stays in float32 whatever the
+    plan says, and with the model itself unless there are streams, which ask the folded copy; precision and compilation
+    are the search path's alone. The plan is kept in the package's cache
     folder by architecture, device, versions and what was asked, so that a second call measures nothing. Neither
     weights, training flags, counters nor any generator are changed.
 
@@ -98,11 +99,12 @@ def tune(
     with _unnoticed(estimator):
         try:
             cost_of_both = cost or Stopwatch(estimator, x, clock=clock)
-            part = seconds * _PREDICTING if device.type == "cpu" else 0.0
+            threads = torch.get_num_threads()
+            part = seconds * _PREDICTING if threads > 1 and estimator._may_stream else 0.0
             plan = _fastest(start, _choices(estimator, asked), cost_of_both, seconds - part, clock)
-            if part and not plan["compile"]:  # compiled code brings threads of its own
+            if part and not plan["compile"]:
                 predicting = cost or Stopwatch(estimator, x, gradients=False, clock=clock)
-                plan = _fastest(plan, {"streams": (torch.get_num_threads(),)}, predicting, part, clock)
+                plan = _fastest(plan, {"streams": (threads,)}, predicting, part, clock)
         except BaseException:
             estimator.plan = before
             raise
@@ -162,11 +164,12 @@ def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
 class Stopwatch:
     """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
 
-    An image costs a prediction and an input gradient. Where two passes of a batch would not end in time, fewer images
+    An image costs a prediction and an input gradient; or, for streams, a prediction by :meth:`predict` and one in the
+    precision of the search. Where two passes of a batch would not end in time, fewer images
     are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
 
     :param x: images to repeat, or None for noise.
-    :param gradients: False for the cost of a prediction alone.
+    :param gradients: False for the cost of predictions alone, several batches at a time.
     :param clock: seconds, from any zero.
     """
 
@@ -182,7 +185,7 @@ class Stopwatch:
         if x is None or not len(x):
             x = example_images(estimator.input_shape, estimator.clip_values).numpy()
         self._x = np.asarray(x, dtype=np.float32)
-        self._least, self._batch_size = float("inf"), 0
+        self._least, self._batch_size, self._batches = float("inf"), 0, 0
 
     def __call__(self, plan: Plan, seconds: float) -> float:
         """Return seconds an image under ``plan``, measured for about ``seconds``."""
@@ -194,7 +197,9 @@ class Stopwatch:
         if plan["batch_size"] > max(in_time, self._batch_size):
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
-        batches = 1 if self._gradients else max(1, min(_BATCHES, in_time // size))
+        if not self._batches:  # the same ever after: more of them are not to make a later plan look faster
+            self._batches = 1 if self._gradients else max(1, min(_BATCHES, in_time // size))
+        batches = self._batches
         self._pass(size, batches)  # folds, compiles, fills caches
         end, least = self._clock() + seconds / 2, self._pass(size, batches)
         while self._clock() < end:
@@ -203,13 +208,16 @@ class Stopwatch:
         return least / (size * batches)
 
     def _pass(self, size: int, batches: int = 1) -> float:
-        """Return the seconds that predictions of ``size`` images at a time take, and a gradient where that counts."""
+        """Return the seconds that predictions of ``size`` images at a time take, and what else is measured."""
         estimator, x = self._estimator, np.resize(self._x, (size * batches, *self._x.shape[1:]))
+        images, precision = torch.from_numpy(x), estimator.plan["precision"]
         start = self._clock()
         labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
         if self._gradients:
-            gradient = estimator.loss_gradient_tensor(torch.from_numpy(x).to(estimator.device), labels)
+            gradient = estimator.loss_gradient_tensor(images.to(estimator.device), labels)
             gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
+        else:
+            estimator.each(lambda part: estimator.predict_tensor(images[part], precision), len(images), size)
         return self._clock() - start
 
 

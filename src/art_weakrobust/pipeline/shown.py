@@ -41,7 +41,7 @@ def flipped(before: Validation, after: Validation, sets: Sets) -> Table:
     found = [FLIPS.empty_table()]
     for name in (name for name in FLIPPED_SETS if name in sets):
         data, ids = sets[name]
-        chosen = np.intersect1d(np.array(examples(before, after, name, MOST_FLIPPED), np.int64), ids)
+        chosen = np.array(examples(before, after, name, ids, MOST_FLIPPED), np.int64)
         if len(chosen):
             samples = data.take(chosen)
             columns = {

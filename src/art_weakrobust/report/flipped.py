@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..results import Records, column
-from ..validation.flips import EXAMPLES, OUTCOMES, outcomes
+from ..validation.flips import EXAMPLES, OUTCOMES, changed
 from ..validation.verdicts import RIGHT, Verdicts, align
 from .images import Sheet, drawable, thumbs
 from .weakest import class_name
@@ -36,30 +36,26 @@ def _rows(records: Records, name: str) -> Iterator[Row]:
     assert records.after is not None
     assert records.flipped is not None
     where = np.flatnonzero(column(records.flipped, "set") == name)
-    tiles = dict(zip(column(records.flipped, "index")[where].tolist(), where.tolist(), strict=True))
+    ids = column(records.flipped, "index")[where]
     paths = records.flipped.column("path").to_pylist()
     first, second = align(Verdicts.of(records.before, name), Verdicts.of(records.after, name))
-    place = {index: at for at, index in enumerate(first.ids.tolist())}
-    clean = {kind.type for kind in first.types if kind.family == "clean"}  # the table of flips has no row of it
-    found = {kind: codes for kind, codes in outcomes(records.before, records.after, name).items() if kind not in clean}
-    most = max(1, _MOST // max(1, len(found)))
-    for kind, codes in found.items():
+    _, kept, places = np.intersect1d(ids, first.ids, return_indices=True)
+    kinds = [kind.type for kind in first.types if kind.family != "clean"]  # the table of flips has no row of it
+    most = max(1, _MOST // max(1, len(kinds)))
+    for kind in kinds:
         columns = [at for at, (own, _) in enumerate(first.columns) if own == kind]
+        codes = changed(first, second, kind)[places]
         for code, count in EXAMPLES.items():
-            for index in [index for index in tiles if codes.get(index) == code][: min(count, most)]:
-                row: Row = {
-                    "set": name,
-                    "type": kind,
-                    "outcome": OUTCOMES[code],
-                    "index": index,
-                    "path": paths[tiles[index]],
-                }
-                row |= {"label": class_name(records, _known(first.labels[place[index]])), "severities": len(columns)}
+            for at in np.flatnonzero(codes == code)[: min(count, most)]:
+                place, tile = places[at], int(where[kept[at]])
+                row: Row = {"set": name, "type": kind, "outcome": OUTCOMES[code], "index": int(first.ids[place])}
+                row |= {"path": paths[tile], "label": class_name(records, _known(first.labels[place]))}
+                row["severities"] = len(columns)
                 for phase, own in (("before", first), ("after", second)):
-                    read = own.predictions[place[index], columns[0]] if len(columns) == 1 else -1
-                    row[f"right_{phase}"] = int((own.right[place[index], columns] == RIGHT).sum())
+                    read = own.predictions[place, columns[0]] if len(columns) == 1 else -1
+                    row[f"right_{phase}"] = int((own.right[place, columns] == RIGHT).sum())
                     row[f"prediction_{phase}"] = class_name(records, _known(read))
-                yield row | {"tile": tiles[index]}
+                yield row | {"tile": tile}
 
 
 def flipped_images(records: Records) -> Sheet | None:

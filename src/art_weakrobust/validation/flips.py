@@ -30,7 +30,7 @@ def flip_table(before: Validation, after: Validation) -> list[Row]:
     for name in shown_sets(before, after):
         first, second = align(Verdicts.of(before, name), Verdicts.of(after, name))
         for kind in first.types:
-            counts = Counter(_codes(first.values(kind.type), second.values(kind.type)))
+            counts = Counter(changed(first, second, kind.type).tolist())
             row: Row = {"type": kind.type, "family": kind.family, "set": name}
             row |= {"severities": len(first.severities(kind.type)), "n": counts.total() - counts[UNKNOWN]}
             rows.append(row | {field: counts[code] for code, field in OUTCOMES.items()})
@@ -45,36 +45,41 @@ def outcomes(before: Validation, after: Validation | None, name: str) -> dict[st
     first = Verdicts.of(before, name)
     first, second = (first, first) if after is None else align(first, Verdicts.of(after, name))
     return {
-        kind.type: dict(zip(first.ids.tolist(), _codes(first.values(kind.type), second.values(kind.type)), strict=True))
+        kind.type: dict(zip(first.ids.tolist(), changed(first, second, kind.type).tolist(), strict=True))
         for kind in first.types
     }
 
 
-def examples(before: Validation, after: Validation, name: str, most: int) -> list[int]:
+def examples(before: Validation, after: Validation, name: str, ids: np.ndarray, most: int) -> list[int]:
     """Return ids of a set, rising, so that every cell of its table has up to :data:`EXAMPLES` of them.
 
     Every cell gets its first before any gets its second, and those that changed come before the others; a cell takes
     what others have chosen before it chooses its own. Clean images are left out, as in the table of the report.
 
-    :param most: ids in all; where there are too many cells, the last ones may get none.
+    :param ids: that may be chosen.
+    :param most: ids in all; where there are more cells than that, the last ones may get none.
     """
-    clean = {kind.type for kind in before.types if kind.family == "clean"}
-    found = [codes for kind, codes in outcomes(before, after, name).items() if kind not in clean]
-    cells = [
-        (code, dict.fromkeys(index for index, own in codes.items() if own == code))
-        for code in EXAMPLES
-        for codes in found
-    ]
-    chosen: set[int] = set()
+    first, second = align(Verdicts.of(before, name), Verdicts.of(after, name))
+    kinds = [kind.type for kind in first.types if kind.family != "clean"]
+    codes = np.array([changed(first, second, kind) for kind in kinds]).reshape(len(kinds), len(first.ids))
+    codes[:, ~np.isin(first.ids, ids)] = UNKNOWN
+    chosen = np.zeros(len(first.ids), bool)
     for wanted in range(1, max(EXAMPLES.values()) + 1):
-        for code, cell in cells:
-            if len(chosen) < most and wanted <= EXAMPLES[code] and len(cell.keys() & chosen) < wanted:
-                chosen.update([index for index in cell if index not in chosen][:1])
-    return sorted(chosen)
+        for code in (code for code, count in EXAMPLES.items() if wanted <= count):
+            for own in codes:
+                cell = np.flatnonzero(own == code)
+                free = cell[~chosen[cell]]
+                if len(free) and len(cell) - len(free) < wanted and chosen.sum() < most:
+                    chosen[free[0]] = True
+    return sorted(first.ids[chosen].tolist())
 
 
-def _codes(before: np.ndarray, after: np.ndarray) -> list[str]:
-    """Return a code an image from its shares of right severities, (n,) each."""
-    known = np.isfinite(before) & np.isfinite(after)
-    told = [~known, after > before, after < before, after == 1, after == 0]
-    return list(np.select(told, [UNKNOWN, FIXED, BROKEN, RIGHT, WRONG], BETWEEN).tolist())
+def changed(before: Verdicts, after: Verdicts, kind: str) -> np.ndarray:
+    """Return a code of :data:`OUTCOMES`, or ``-`` where unknown, for each image (n,) under a type.
+
+    :param before: on the same images, in the same order, as ``after``.
+    """
+    first, second = before.values(kind), after.values(kind)
+    known = np.isfinite(first) & np.isfinite(second)
+    told = [~known, second > first, second < first, second == 1, second == 0]
+    return np.select(told, [UNKNOWN, FIXED, BROKEN, RIGHT, WRONG], BETWEEN)
