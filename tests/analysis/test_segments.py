@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from art_weakrobust import weak_segments
+from art_weakrobust.analysis.segments import _Condition, _words
 from art_weakrobust.errors import UsageError
 from art_weakrobust.results import SCORES, TRIAGE, WEAK_SET, Scores, Triage, WeakSet, conform
 from art_weakrobust.statistics import fisher, wilson
@@ -134,3 +135,10 @@ def test_fisher_s_exact_test_of_the_lady_who_tasted_tea():
     assert fisher(4, 4, 0, 4) == pytest.approx(2 / 70)
     assert fisher(1, 2, 2, 4) == pytest.approx(1)
     assert np.isnan(fisher(0, 0, 1, 2))
+
+
+def test_of_one_class_it_is_not_said_which_others_it_is_not():
+    names = ("class cat", "class frog", "predicted class cat", "contrast")
+    path = (_Condition(0, 0.5, False), _Condition(1, 0.5, True), _Condition(2, 0.5, False), _Condition(3, 0.2, True))
+    assert _words(path, names) == "class frog, predicted class not cat, contrast above 0.2"
+    assert _words(path[:1], names) == "class not cat"

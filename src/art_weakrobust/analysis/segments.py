@@ -151,11 +151,14 @@ def _judged(leaves: Sequence[_Path], told: _Described) -> list[Row]:
 def _words(path: Sequence[_Condition], names: Sequence[str]) -> str:
     """Return the conditions of a leaf as a person says them; the sharpest where a property has several."""
     spoken: list[str] = []
+    known = {names[one.column] for one in path if one.above} - set(PROPERTIES)
+    settled = {name.rpartition("class ")[0] for name in known}  # of class 3 it need not be said that it is not class 0
     for at in dict.fromkeys(one.column for one in path):
         name, own = names[at], [one for one in path if one.column == at]
         if name not in PROPERTIES:
             what, _, value = name.rpartition("class ")
-            spoken.append(name if own[0].above else f"{what}class not {value}")
+            if name in known or what not in settled:
+                spoken.append(name if name in known else f"{what}class not {value}")
             continue
         floor = max((one.threshold for one in own if one.above), default=None)
         ceiling = min((one.threshold for one in own if not one.above), default=None)
