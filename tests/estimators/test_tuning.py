@@ -73,7 +73,7 @@ def unexpected(plan, _seconds):
 def test_every_key_gets_its_cheapest_value():
     estimator = fast()
     cheap = {"memory_format_contiguous": 0.9, "folding_conv_bn": 0.8, "precision_bfloat16": 0.5}
-    plan = estimator.tune(cost=price(**cheap, batch_size_32=0.9, batch_size_64=0.8, batch_size_256=0.85))
+    plan = estimator.tune(cost=price(**cheap, batch_size_32=0.9, batch_size_64=0.8))
     wanted = {"memory_format": "contiguous", "precision": "bfloat16", "batch_size": 64, "folding": "conv-bn"}
     assert plan == {**wanted, "compile": False, "streams": 1}
     assert estimator.plan == plan
@@ -84,7 +84,7 @@ def test_later_keys_are_tried_with_the_best_of_those_before(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     fast().tune(cost=price(tried, folding_conv_bn=0.8, precision_bfloat16=0.5))
     assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-3:])
-    assert [plan["batch_size"] for plan in tried[-5:]] == [32, 64, 256, 128, 128]
+    assert [plan["batch_size"] for plan in tried[-4:]] == [32, 64, 128, 128]
     assert [plan["streams"] for plan in tried[-2:]] == [1, 2]
 
 
@@ -146,7 +146,7 @@ def test_a_default_batch_that_does_not_fit_is_halved():
 
 
 def test_a_larger_batch_that_does_not_fit_is_left_out():
-    assert fast().tune(cost=out_of_memory_above(128, price(batch_size_256=0.1)))["batch_size"] == 128
+    assert fast().tune(cost=out_of_memory_above(32, price(batch_size_64=0.1)))["batch_size"] == 32
 
 
 def test_a_plan_that_the_model_cannot_follow_is_left_out_with_a_warning(caplog):

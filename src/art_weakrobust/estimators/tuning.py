@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 LEAST_GAIN = 0.03
 """Share of the time that a change of the plan has to save."""
 
-_BATCH_SIZES = {"cpu": (32, 64, 256), "cuda": (64, 256, 512, 1024, 2048)}
+_BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. Larger ones only lose on a CPU, where memory that runs out ends the process."""
 
 _PREDICTING = 0.2
