@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from art_weakrobust.analysis import neighborhood_source
 from art_weakrobust.analysis.neighborhood_draws import NeighborRows, joined
-from art_weakrobust.analysis.neighborhood_source import Corrupted, Uniform
+from art_weakrobust.analysis.neighborhood_source import Corrupted, Uniform, source_named
 from art_weakrobust.errors import ModelError
 from art_weakrobust.estimators.judge import judge_logits
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
@@ -124,7 +125,7 @@ def test_the_number_of_threads_that_a_user_set_is_left_alone():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        assert side_by_side(lambda _: torch.get_num_threads(), [0], 1) == [1]
+        assert side_by_side(lambda _: torch.get_num_threads(), range(2), 2) == [1, 1]
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -152,7 +153,17 @@ def test_what_is_raised_in_a_stream_reaches_the_caller():
 
 @pytest.mark.parametrize(
     ("n", "batch_size", "streams", "size", "threads"),
-    [(100, 32, 2, 16, 2), (20, 32, 2, 10, 2), (9, 16, 2, 8, 2), (1, 16, 4, 8, 1), (40, 4, 2, 4, 1), (90, 16, 8, 8, 2)],
+    [
+        (100, 32, 2, 16, 2),
+        (20, 32, 2, 10, 2),
+        (9, 16, 2, 5, 2),
+        (1, 16, 4, 1, 1),
+        (40, 4, 2, 4, 1),
+        (90, 16, 8, 8, 2),
+        (128, 128, 3, 42, 3),
+        (512, 33, 2, 16, 2),
+        (512, 50, 4, 12, 4),
+    ],
 )
 def test_there_is_work_for_every_stream_but_no_part_is_too_small(n, batch_size, streams, size, threads):
     parts, count = cut(n, batch_size, streams)
@@ -280,3 +291,36 @@ def test_ranges_of_neighbors_are_joined_to_the_whole_in_streams():
     assert both.column("flips").equals(whole.column("flips"))
     assert both.column("least_number").equals(whole.column("least_number"))
     assert np.allclose(both.column("score_sum"), whole.column("score_sum"), atol=1e-6)
+
+
+def test_where_one_stream_is_left_its_work_is_done_here_and_not_cut_again():
+    estimator, images = classifier(2), torch.from_numpy(X)
+    estimator.each(lambda part: estimator.predict_tensor(images[part]), len(X), 8)
+    asked = estimator._network()._model.asked_in[-9:]
+    assert asked == [*[(threading.get_ident(), 8)] * 8, (threading.get_ident(), 6)]
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_work_records_no_graph_and_a_batch_has_images(streams):
+    assert not any(classifier(streams).each(lambda _: torch.is_grad_enabled(), len(X), 16))
+    with pytest.raises(ValueError, match="batch_size 0"):
+        classifier(streams).each(lambda _: None, len(X), 0)
+
+
+def test_our_own_corruptions_need_not_wait_for_each_other(monkeypatch):
+    taken = []
+
+    class Lock:
+        def __enter__(self):
+            taken.append(1)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(neighborhood_source, "_ONE_AT_A_TIME", Lock())
+    x, ids = torch.from_numpy(X[:4]).repeat(1, 1, 4, 4), torch.arange(4)
+    for name in ("fog", "gaussian_noise"):
+        source_named(name, radius=0.1, radius_norm=np.inf, seed=0, quantise=False)(x, ids, 0)
+    assert not taken
+    Corrupted(kind=CorruptionType(PerturbationType("mine", "corruptions"), lambda x, *_: x))(x, ids, 0)
+    assert taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from art_weakrobust.datasets.arrays import ArrayDataset
@@ -32,6 +33,9 @@ def validation(phase: str, right: np.ndarray, name: str = "test", ids: np.ndarra
         "phase": [phase] * len(rows),
     }
     return Validation(pa.table(table), KINDS)
+
+
+PAIR = [validation(phase, np.arange(N) % 2 == 0) for phase in ("before", "after")]
 
 
 def kept(*, ids: np.ndarray | None = None, name: str = "test", sets: np.ndarray | None = None) -> pa.Table:
@@ -95,3 +99,13 @@ def test_an_image_serves_the_cells_of_several_types():
     }
     pair = [Validation(pa.table(table | {"phase": [phase] * len(rows)}), many) for phase in ("before", "after")]
     assert column(flipped(*pair, {"test": (DATA, np.arange(N))}), "index").tolist() == [0, 1, 2]
+
+
+def test_where_nothing_but_clean_images_was_validated_nothing_is_kept():
+    clean = [Validation(own.table.filter(pc.equal(own.table.column("type"), "clean")), KINDS[:1]) for own in PAIR]
+    assert flipped(*clean, {"test": (DATA, np.arange(N))}).num_rows == 0
+
+
+def test_a_set_that_one_phase_lacks_keeps_nothing():
+    before, after = validation("before", np.ones(N, bool)), validation("after", np.ones(N, bool), "control")
+    assert flipped(before, after, {"test": (DATA, np.arange(N))}).num_rows == 0

@@ -110,7 +110,8 @@ class Corrupted:
     def _corrupted(self, x: Tensor, ids: Tensor, severity: int) -> Tensor:
         corruption: Any = self.kind.corruption
         seed = keyed.derive(self.seed, "neighbor", self.kind.name)
-        own = type(corruption).__module__.partition(".")[0] == __package__.partition(".")[0]
+        module = getattr(corruption, "__module__", None) or type(corruption).__module__
+        own = module.partition(".")[0] == __package__.partition(".")[0]
         with nullcontext() if own else _ONE_AT_A_TIME:
             made: Tensor = corruption(x.contiguous(), ids, severity, seed)
         if made.shape != x.shape:

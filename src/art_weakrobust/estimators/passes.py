@@ -187,37 +187,42 @@ class ForwardPasses(PyTorchClassifier):
         :param work: of one part, without a graph; what it asks of :meth:`predict_tensor` is answered by the thread that
             it is in.
         :param batch_size: images in work at a time: of one part, or of all streams together.
+        :raises ValueError: for a batch without images.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size} has to be at least 1")
         network = self._in_streams(n)
         if network is None:
-            return [work(part) for part in slices(n, batch_size)]
+            with torch.no_grad():
+                return [work(part) for part in slices(n, batch_size)]
         return self._streamed(network, work, n, batch_size)
 
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
         if self._plan["streams"] == 1 or in_a_stream() or not n or not self._may_stream:
             return None
+        if self._plan["compile"]:
+            return None  # compiled code brings threads of its own
         network = self._network()
         return None if network is self._model else network
 
     @property
     def _may_stream(self) -> bool:
-        """Whether streams are of use; not with compiled code, which brings threads of its own."""
-        return self._device.type == "cpu" and not self._plan["compile"] and self._only_standardises
+        """Whether streams are of use, and preprocessing can be trusted in them."""
+        return self._device.type == "cpu" and self._only_standardises
 
     def _streamed(self, network: nn.Module, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
         """Return what ``work`` returns for parts of ``n`` images, the copy in evaluation mode meanwhile."""
         self._preprocessed(torch.zeros(1, *self.input_shape))  # ART's operations set themselves up when first called
         parts, streams = cut(n, batch_size, self._plan["streams"])
         with evaluating(network):
-            return side_by_side(work, parts, streams) if streams > 1 else [work(part) for part in parts]
+            return side_by_side(work, parts, streams)
 
     def _side_by_side(self, network: nn.Module, x: np.ndarray | Tensor, batch_size: int, precision: str) -> Tensor:
         """Return the float32 logits (n, K) of images by a copy, ``batch_size`` at most in all streams at a time."""
 
         def answered(part: slice) -> Tensor:
-            with torch.no_grad():
-                return self._answers(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
+            return self._answers(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
 
         outputs = self._streamed(network, answered, len(x), batch_size)
         self._count(len(x))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class _Stream(threading.local):
-    """Whether the thread that asks is one of those that compute alone."""
+    """Whether the thread that asks does the work of a stream."""
 
     alone = False
 
@@ -33,9 +34,10 @@ def cut(n: int, batch_size: int, streams: int) -> tuple[list[slice], int]:
     :param batch_size: images in all streams together, at most.
     :param streams: at most.
     """
-    size = min(batch_size, max(LEAST_PART, -(-min(n, batch_size) // streams)))
-    parts = slices(n, size)
-    return parts, max(1, min(streams, batch_size // size, len(parts)))
+    some = min(n, batch_size)
+    count = max(1, min(streams, batch_size // LEAST_PART, -(-some // LEAST_PART)))
+    parts = slices(n, batch_size // count if n >= batch_size else max(1, -(-n // count)))
+    return parts, min(count, max(1, len(parts)))
 
 
 def slices(n: int, size: int) -> list[slice]:
@@ -62,8 +64,20 @@ def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part], streams:
         with torch.no_grad():
             return work(part)
 
+    if streams == 1:  # all threads for one part, which is not cut again
+        with _the_stream():
+            return [without_a_graph(part) for part in parts]
     with ThreadPoolExecutor(streams, initializer=_compute_alone) as pool:
         return list(pool.map(without_a_graph, parts))
+
+
+@contextmanager
+def _the_stream() -> Iterator[None]:
+    before, _STREAM.alone = _STREAM.alone, True
+    try:
+        yield
+    finally:
+        _STREAM.alone = before
 
 
 def _compute_alone() -> None:

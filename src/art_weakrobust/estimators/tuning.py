@@ -49,7 +49,7 @@ _BATCHES = 4
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 3  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 4  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -185,7 +185,8 @@ class Stopwatch:
         if x is None or not len(x):
             x = example_images(estimator.input_shape, estimator.clip_values).numpy()
         self._x = np.asarray(x, dtype=np.float32)
-        self._least, self._batch_size, self._batches = float("inf"), 0, 0
+        self._least, self._batch_size = float("inf"), 0
+        self._size, self._batches = 0, 0
 
     def __call__(self, plan: Plan, seconds: float) -> float:
         """Return seconds an image under ``plan``, measured for about ``seconds``."""
@@ -197,9 +198,9 @@ class Stopwatch:
         if plan["batch_size"] > max(in_time, self._batch_size):
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
-        if not self._batches:  # the same ever after: more of them are not to make a later plan look faster
-            self._batches = 1 if self._gradients else max(1, min(_BATCHES, in_time // size))
-        batches = self._batches
+        if not self._gradients:  # the same for every plan: more images are not to make a later one look faster
+            size = self._size = self._size or size
+        batches = self._batches = self._batches or (1 if self._gradients else max(1, min(_BATCHES, in_time // size)))
         self._pass(size, batches)  # folds, compiles, fills caches
         end, least = self._clock() + seconds / 2, self._pass(size, batches)
         while self._clock() < end:

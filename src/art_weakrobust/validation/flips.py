@@ -61,16 +61,18 @@ def examples(before: Validation, after: Validation, name: str, ids: np.ndarray, 
     """
     first, second = align(Verdicts.of(before, name), Verdicts.of(after, name))
     kinds = [kind.type for kind in first.types if kind.family != "clean"]
-    codes = np.array([changed(first, second, kind) for kind in kinds]).reshape(len(kinds), len(first.ids))
-    codes[:, ~np.isin(first.ids, ids)] = UNKNOWN
-    chosen = np.zeros(len(first.ids), bool)
+    told = [changed(first, second, kind) for kind in kinds]
+    allowed = np.isin(first.ids, ids)
+    cells = {code: [np.flatnonzero((own == code) & allowed) for own in told] for code in EXAMPLES}
+    chosen, count = np.zeros(len(first.ids), bool), 0
     for wanted in range(1, max(EXAMPLES.values()) + 1):
-        for code in (code for code, count in EXAMPLES.items() if wanted <= count):
-            for own in codes:
-                cell = np.flatnonzero(own == code)
+        for code in (code for code, shown in EXAMPLES.items() if wanted <= shown):
+            for cell in cells[code]:
                 free = cell[~chosen[cell]]
-                if len(free) and len(cell) - len(free) < wanted and chosen.sum() < most:
-                    chosen[free[0]] = True
+                if len(free) and len(cell) - len(free) < wanted and count < most:
+                    chosen[free[0]], count = True, count + 1
+        if count == most:
+            break
     return sorted(first.ids[chosen].tolist())
 
 
