@@ -19,7 +19,7 @@ from .modes import evaluating, set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
 from .precision import precision_on
 from .search import SearchNetwork, example_images
-from .streams import Result, cut, in_a_stream, side_by_side, slices
+from .streams import Result, cut, in_a_stream, side_by_side
 
 _COUNTING = Lock()  # of forward passes: nothing else runs in streams
 
@@ -180,22 +180,6 @@ class ForwardPasses(PyTorchClassifier):
         with torch.no_grad():  # inference_mode gains nothing measurable, and spoils what modules keep of a forward pass
             outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
         return self._postprocessed(outputs)
-
-    def each(self, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
-        """Return what ``work`` returns for parts of ``n`` images, in order: in streams, where the plan has them.
-
-        :param work: of one part, without a graph; what it asks of :meth:`predict_tensor` is answered by the thread that
-            it is in.
-        :param batch_size: images in work at a time: of one part, or of all streams together.
-        :raises ValueError: for a batch without images.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size {batch_size} has to be at least 1")
-        network = self._in_streams(n)
-        if network is None:
-            with torch.no_grad():
-                return [work(part) for part in slices(n, batch_size)]
-        return self._streamed(network, work, n, batch_size)
 
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""

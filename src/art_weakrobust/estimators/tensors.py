@@ -17,6 +17,7 @@ from .modes import evaluating, frozen, set_mode
 from .passes import ForwardPasses
 from .plan import arranged
 from .precision import precision_on
+from .streams import Result, slices
 
 SampleLoss = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, K) and labels as they were given -> the loss of each sample (n,)."""
@@ -73,6 +74,22 @@ class TensorPasses(ForwardPasses):
             return self._side_by_side(copy, x, self._plan["batch_size"], precision)
         with evaluating(network := self._network()), torch.no_grad():
             return self._searched(network, self._preprocessed(float32_tensor(x, self._device)), precision)
+
+    def each(self, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
+        """Return what ``work`` returns for parts of ``n`` images, in order: in streams, where the plan has them.
+
+        :param work: of one part, without a graph; what it asks of :meth:`predict_tensor` is answered by the thread that
+            it is in.
+        :param batch_size: images in work at a time: of one part, or of all streams together.
+        :raises ValueError: for a batch without images.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size} has to be at least 1")
+        network = self._in_streams(n)
+        if network is None:
+            with torch.no_grad():
+                return [work(part) for part in slices(n, batch_size)]
+        return self._streamed(network, work, n, batch_size)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the float32 logits (n, K) of one batch in the precision of the search, as part of the graph of ``x``.
