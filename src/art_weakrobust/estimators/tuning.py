@@ -38,7 +38,7 @@ LEAST_GAIN = 0.03
 """Share of the time that a change of the plan has to save."""
 
 _BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
-"""Tried beside the default. Larger ones only lose on a CPU, where memory that runs out ends the process."""
+"""Tried beside the default. No larger ones on a CPU, where memory that runs out ends the process."""
 
 _PREDICTING = 0.2
 """Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
