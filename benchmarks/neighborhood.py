@@ -3,6 +3,7 @@
     ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py                 # all: about an hour on two cores
     ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py --only speed --quick
     ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py --only sets --keep FOLDER
+    ART_WEAKROBUST_DATA=DIR python benchmarks/neighborhood.py --only sets --samples 50000 --way "both screens"
 
 ``speed`` prints ratios, medians of interleaved pairs in one process: exhaustive scoring against a bare forward pass of
 the same network in the same format, precision and batch size; exhaustive and screened scoring against a loop over
@@ -55,6 +56,10 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=("speed", "sets"), help="may be repeated; both by default")
     parser.add_argument("--checkpoint", action="append", choices=(STANDARD, ROBUST), help="both by default")
     parser.add_argument("--samples", type=int, default=10_000, help="of the sets")
+    parser.add_argument("--neighbors", type=int, default=NEIGHBORS, help="of each sample of the sets")
+    parser.add_argument(
+        "--way", action="append", choices=tuple(WAYS), help="of the sets; may be repeated; all by default"
+    )
     parser.add_argument("--quick", action="store_true", help="1,000 samples in the sets, one pair a ratio")
     parser.add_argument("--keep", type=Path, help="folder of rows that were scored")
     arguments = parser.parse_args()
@@ -65,7 +70,7 @@ def main() -> None:
     if "sets" in (arguments.only or ("sets",)):
         some = part(data, limit=1_000 if arguments.quick else arguments.samples)
         for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
-            sets(checkpoint, some, arguments.keep)
+            sets(checkpoint, some, arguments.neighbors, arguments.way or [*WAYS], arguments.keep)
 
 
 def classifier(checkpoint: str) -> FastPyTorchClassifier:
@@ -129,17 +134,18 @@ def per_instance(network: nn.Module, samples: Samples) -> list[float]:
     return scores
 
 
-def sets(checkpoint: str, data: Dataset, keep: Path | None) -> None:
-    """Print what each way of scoring spends, how long it takes, and how its weak set agrees."""
+def sets(checkpoint: str, data: Dataset, neighbors: int, ways: list[str], keep: Path | None) -> None:
+    """Print what each way of scoring spends, how long it takes, and how its weak set agrees with the first's."""
     estimator = classifier(checkpoint)
-    print(f"\n{checkpoint}, {len(data):,} samples x {NEIGHBORS}, radius 8/255")
+    print(f"\n{checkpoint}, {len(data):,} samples x {neighbors}, radius 8/255")
     print("| way | forwards, share of all | seconds | looks | bound on missed | Jaccard | flips left out |")
     print("|---|---|---|---|---|---|---|")
     whole: Scores | None = None
-    for way, precision in WAYS.items():
+    for way in ways:
+        precision = WAYS[way]
         screen = way in ("candidates", "both screens")
-        scorer = neighborhood(RADIUS, neighbors=NEIGHBORS, precision=precision, first_order=False, screen=screen)
-        folder = None if keep is None else keep / f"{checkpoint}-{len(data)}-{way.replace(' ', '-')}"
+        scorer = neighborhood(RADIUS, neighbors=neighbors, precision=precision, first_order=False, screen=screen)
+        folder = None if keep is None else keep / f"{checkpoint}-{len(data)}x{neighbors}-{way.replace(' ', '-')}"
         over = SerialMap(None if folder is None else Parts(folder, "score", SCORES))
         start = time.perf_counter()
         scores = scorer(estimator, data, over)
