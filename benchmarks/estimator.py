@@ -3,9 +3,10 @@
     ART_WEAKROBUST_DATA=DIR python benchmarks/estimator.py                  # 10,000 images, five pairs
     ART_WEAKROBUST_DATA=DIR python benchmarks/estimator.py --device cuda --checkpoint resnet20_cifar10_robust
 
-Prints a table of ratios, ours against stock: medians of interleaved pairs in one process, peak memory from processes of
-their own. Needs the CIFAR-10 parquet files and the checkpoints in ``DIR/models``. Plans are kept in a temporary folder,
-so that ``tune()`` is measured as on first use.
+Prints a table of ratios, ours against stock: medians of pairs, each side in a new process for every pair, since how
+often stock asks the system for memory hangs on where its first blocks came to lie, and moves its speed by a fifth.
+Needs the CIFAR-10 parquet files and the checkpoints in ``DIR/models``. Plans are kept in a temporary folder, so that
+``tune()`` is measured as on first use.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
-from ratios import interleaved, machine
+from ratios import Ratio, Side, machine, pair, serve
 from shipped import resnet20
 from torch import nn
 
 from art_weakrobust.datasets.parquet import parquet
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.models.cache import VARIABLE
+from art_weakrobust.results import Samples
 
 GRADIENT_IMAGES, CLASS_IMAGES = 512, 128
 SHAPE = (3, 32, 32)
@@ -45,9 +48,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", default="resnet20_cifar10")
     parser.add_argument("--peak", choices=("stock", "fast"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("stock", "fast"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
         print(peak(arguments))
+        return
+    if arguments.side:
+        serve((stock if arguments.side == "stock" else fast)(arguments))
         return
     print(machine(arguments.device))
     with tempfile.TemporaryDirectory() as folder:
@@ -68,53 +75,114 @@ def classifier(kind: type[PyTorchClassifier], arguments: argparse.Namespace) -> 
 
 def measure(arguments: argparse.Namespace) -> None:
     """Print the table."""
-    data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
-    samples = data.take(np.arange(arguments.images))
-    stock, tuned, exact = (
-        classifier(kind, arguments) for kind in (PyTorchClassifier, FastPyTorchClassifier, FastPyTorchClassifier)
-    )
-    first, second = elapsed(lambda: tuned.tune(samples.x[:256])), elapsed(lambda: tuned.tune(samples.x[:256]))
-    exact.tune(samples.x[:256], precision="float32")
-    print(f"tune(): {first:.1f} s (goal: under 20 on 2 cores), the second call {1000 * second:.1f} ms")
-    print(f"plan {tuned.plan}\nplan in float32 {exact.plan}\n")
-    tuned.set_plan(precision="bfloat16")  # also where it did not win
+    options = [f"--{key}={getattr(arguments, key)}" for key in ("images", "device", "checkpoint")]
+    table = rows(arguments.images)
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in table}
+    for number in range(arguments.pairs):
+        peer, ours = (Side(__file__, f"--side={name}", *options) for name in ("stock", "fast"))
+        peer("ready"), ours("ready")
+        first = elapsed(partial(ours, "tune"))  # measured in the first pair, kept from then on
+        plans = ours("plans")
+        if not number:
+            print(f"tune(): {first:.1f} s (goal: under 20 on 2 cores), the second call ", end="")
+            print(f"{1000 * elapsed(partial(ours, 'tune')):.1f} ms\n{plans}\n", flush=True)
+        for name, (theirs, _) in table.items():
+            peer(theirs), ours(name)
+            times[name].append(pair(partial(peer, theirs), partial(ours, name), number))
+        logits = [np.load(path) for path in (peer("logits"), ours("logits"), ours("search logits"))]
+        peer.close(), ours.close()
     print("| what | ours against stock | goal | stock, s | ours, s |\n|---|---|---|---|---|")
-    for name, goal, peer, ours in comparisons(stock, tuned, exact, samples.x, samples.y):
-        ratio = interleaved(peer, ours, arguments.pairs)
+    for name, (_, goal) in table.items():
+        ratio = Ratio.of(times[name])
         print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |", flush=True)
-    theirs, mine = (run_peak(name, arguments) for name in ("stock", "fast"))
+    theirs, mine = (run_peak(name, options) for name in ("stock", "fast"))
     print(f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} | below 1 | {theirs} MB | {mine} MB |")
-    before, after = stock.predict(samples.x), tuned.predict(samples.x)
+    before, after, searched = logits
     print(f"\npredict: largest difference of a logit {np.abs(before - after).max():.1e}")
-    same = (search_logits(tuned, samples.x).argmax(1) == before.argmax(1)).mean()
+    same = (searched.argmax(1) == before.argmax(1)).mean()
     print(f"search path in bfloat16: {same:.2%} of the labels the same")
 
 
-def comparisons(
-    stock: PyTorchClassifier, tuned: FastPyTorchClassifier, exact: FastPyTorchClassifier, x: np.ndarray, y: np.ndarray
-) -> Iterator[tuple[str, str, Work, Work]]:
-    """Yield name, goal, the peer's work and ours.
+PREDICT, SEARCH = "`predict` after `tune()`, {} images", "search path in bfloat16 against `predict`, {} images"
+GRADIENT = f"`loss_gradient` in float32, {GRADIENT_IMAGES} images by 128"
+SEARCH_GRADIENT = f"search gradients in bfloat16 against `loss_gradient`, {GRADIENT_IMAGES} images"
+OWN_CLASS = f"`class_gradient` of each image's own label, {CLASS_IMAGES} images"
+ALL_CLASSES = f"`class_gradient` of all classes, {CLASS_IMAGES} images"
 
-    :param tuned: searches in bfloat16.
-    :param exact: searches in float32.
-    """
-    n, few, fewer = f"{len(x):,} images", x[:GRADIENT_IMAGES], x[:CLASS_IMAGES]
-    labels, own = np.eye(10, dtype=np.float32)[y[:GRADIENT_IMAGES]], y[:CLASS_IMAGES]
 
-    def gradients(of: PyTorchClassifier) -> Work:
-        parts = [slice(start, start + 128) for start in range(0, len(few), 128)]
-        return lambda: [of.loss_gradient(few[part], labels[part]) for part in parts]
+def rows(images: int) -> dict[str, tuple[str, str]]:
+    """Return what is measured of ours -> what of the peer, and the goal."""
+    predict, search = (name.format(f"{images:,}") for name in (PREDICT, SEARCH))
+    return {
+        predict: (predict, "at least 1.5"),
+        search: (predict, "at least 3"),
+        GRADIENT: (GRADIENT, ""),
+        SEARCH_GRADIENT: (GRADIENT, ""),
+        OWN_CLASS: (OWN_CLASS, ""),
+        ALL_CLASSES: (ALL_CLASSES, ""),
+    }
 
-    yield f"`predict` after `tune()`, {n}", "at least 1.5", lambda: stock.predict(x), lambda: tuned.predict(x)
-    name = f"search path in bfloat16 against `predict`, {n}"
-    yield name, "at least 3", lambda: stock.predict(x), lambda: search_logits(tuned, x)
-    yield f"`loss_gradient` in float32, {len(few)} images by 128", "", gradients(stock), gradients(exact)
-    name = f"search gradients in bfloat16 against `loss_gradient`, {len(few)} images"
-    yield name, "", gradients(stock), lambda: search_gradients(tuned, few, labels)
-    name = f"`class_gradient` of each image's own label, {len(fewer)} images"
-    yield name, "", lambda: stock.class_gradient(fewer, own), lambda: exact.class_gradient(fewer, own)
-    name = f"`class_gradient` of all classes, {len(fewer)} images"
-    yield name, "", lambda: stock.class_gradient(fewer), lambda: exact.class_gradient(fewer)
+
+def stock(arguments: argparse.Namespace) -> dict[str, Work]:
+    """Return what the peer's process does."""
+    estimator, samples = classifier(PyTorchClassifier, arguments), images(arguments)
+    return of_both(estimator, estimator, samples)
+
+
+def fast(arguments: argparse.Namespace) -> dict[str, Work]:
+    """Return what our process does; ``exact`` searches in float32."""
+    tuned, exact = (classifier(FastPyTorchClassifier, arguments) for _ in range(2))
+    samples, few = images(arguments), images(arguments).x[:256]
+    labels = one_hot(samples)
+
+    def tune() -> None:
+        tuned.tune(few)
+
+    def plans() -> str:
+        exact.tune(few, precision="float32")
+        told = f"plan {tuned.plan}; in float32 {exact.plan}"
+        tuned.set_plan(precision="bfloat16")  # also where it did not win
+        return told
+
+    return {
+        **of_both(tuned, exact, samples),
+        "tune": tune,
+        "plans": plans,
+        "search logits": lambda: saved("search", search_logits(tuned, samples.x)),
+        SEARCH.format(f"{len(samples):,}"): lambda: search_logits(tuned, samples.x),
+        SEARCH_GRADIENT: lambda: search_gradients(tuned, samples.x[:GRADIENT_IMAGES], labels),
+    }
+
+
+def of_both(predicting: PyTorchClassifier, exact: PyTorchClassifier, samples: Samples) -> dict[str, Work]:
+    """Return what both sides do."""
+    x, few = samples.x, samples.x[:CLASS_IMAGES]
+    labels, own = one_hot(samples), samples.y[:CLASS_IMAGES]
+    parts = [slice(start, start + 128) for start in range(0, GRADIENT_IMAGES, 128)]
+    return {
+        "ready": lambda: None,
+        "logits": lambda: saved(type(predicting).__name__, predicting.predict(x)),
+        PREDICT.format(f"{len(x):,}"): lambda: predicting.predict(x),
+        GRADIENT: lambda: [exact.loss_gradient(x[part], labels[part]) for part in parts],
+        OWN_CLASS: lambda: exact.class_gradient(few, own),
+        ALL_CLASSES: lambda: exact.class_gradient(few),
+    }
+
+
+def images(arguments: argparse.Namespace) -> Samples:
+    data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
+    return data.take(np.arange(arguments.images))
+
+
+def one_hot(samples: Samples) -> np.ndarray:
+    return np.eye(10, dtype=np.float32)[samples.y[:GRADIENT_IMAGES]]
+
+
+def saved(name: str, logits: np.ndarray) -> str:
+    """Write logits where the process that compares finds them, and return the path."""
+    path = Path(os.environ[VARIABLE]) / f"{name}.npy"
+    np.save(path, logits)
+    return str(path)
 
 
 def search_logits(search: FastPyTorchClassifier, x: np.ndarray) -> np.ndarray:
@@ -140,9 +208,8 @@ def elapsed(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def run_peak(name: str, arguments: argparse.Namespace) -> int:
+def run_peak(name: str, options: list[str]) -> int:
     """Return the megabytes that a process of its own needed for ``predict``; the least of three."""
-    options = [f"--{key}={getattr(arguments, key)}" for key in ("images", "device", "checkpoint")]
     command = [sys.executable, __file__, "--peak", name, *options]
     runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
     return min(int(run.stdout) for run in runs)

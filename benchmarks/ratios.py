@@ -1,4 +1,8 @@
-"""How the benchmarks compare: peer and ours in turn, in one process, and the median of the ratios."""
+"""How the benchmarks compare: peer and ours in turn, and the median of the ratios.
+
+In one process, or each in a process of its own: glibc's malloc, for one, gives memory back to the system the less the
+larger the blocks were that anybody freed before, so that what one side did speeds up the other.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import gc
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -36,22 +42,60 @@ class Ratio:
     def __str__(self) -> str:
         return f"{self.median:.2f} ({min(self.pairs):.2f} to {max(self.pairs):.2f})"
 
+    @classmethod
+    def of(cls, times: Sequence[tuple[float, float]]) -> Ratio:
+        """Return what the seconds of peer and ours, a pair each, come to."""
+        peer, ours = zip(*times, strict=True)
+        return cls(tuple(p / o for p, o in times), statistics.median(peer), statistics.median(ours))
+
 
 def interleaved(peer: Callable[[], Any], ours: Callable[[], Any], pairs: int = 5) -> Ratio:
     """Time both in turn, the first one changing from pair to pair, after one call of each that does not count."""
     peer(), ours()
-    times: list[tuple[float, float]] = []
-    for number in range(pairs):
-        if number % 2:
-            mine = seconds(ours)
-            times.append((seconds(peer), mine))
-        else:
-            times.append((seconds(peer), seconds(ours)))
-    return Ratio(
-        tuple(theirs / mine for theirs, mine in times),
-        statistics.median(theirs for theirs, _ in times),
-        statistics.median(mine for _, mine in times),
-    )
+    return Ratio.of([pair(peer, ours, number) for number in range(pairs)])
+
+
+def pair(peer: Callable[[], Any], ours: Callable[[], Any], number: int) -> tuple[float, float]:
+    """Return the seconds of peer and ours, measured in another order for odd numbers."""
+    if number % 2:
+        mine = seconds(ours)
+        return seconds(peer), mine
+    return seconds(peer), seconds(ours)
+
+
+class Side:
+    """One side of comparisons, in a process of its own that does nothing but what it is asked for.
+
+    :param command: of a Python script that calls :func:`serve`.
+    """
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, name: str) -> str:
+        """Have some work done, and return what comes of it, in a line."""
+        asked, answers = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answers is not None
+        print(name, file=asked, flush=True)
+        line = answers.readline()
+        if not line:
+            raise SystemExit(f"the process that was to do {name!r} has ended")
+        return line.rstrip("\n")
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+
+def serve(works: Mapping[str, Callable[[], Any]]) -> None:
+    """Do what the lines of the standard input name, and answer each with a line."""
+    for line in sys.stdin:
+        result = works[line.strip()]()
+        synchronise()
+        print(result if isinstance(result, str) else "done", flush=True)
 
 
 def seconds(work: Callable[[], Any]) -> float:

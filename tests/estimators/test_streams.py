@@ -47,7 +47,7 @@ def classifier(streams, model=None):
         clip_values=(0, 1),
         device_type="cpu",
     )
-    made.set_plan(streams=streams, batch_size=16)
+    made.set_plan(streams=streams, batch_size=16, predict="copy" if streams > 1 else "model")
     return made
 
 
@@ -80,6 +80,21 @@ def test_the_judge_asks_the_model_itself_and_here():
     assert [size for _, size in estimator.model.asked_in] == [32, 32, 6]
     assert {thread for thread, _ in estimator.model.asked_in} == {threading.get_ident()}
     assert np.array_equal(logits, judge_logits(classifier(1), X, 32))
+
+
+def test_the_copy_predicts_in_whole_batches_here_without_streams_and_the_model_where_the_plan_says_so():
+    by_copy, by_model = classifier(1), classifier(2)
+    by_copy.set_plan(predict="copy")
+    by_model.set_plan(predict="model")
+    expected = classifier(1).predict(X)
+
+    assert np.allclose(by_copy.predict(X), expected, atol=1e-5)
+    here = threading.get_ident()
+    asked = by_copy._network()._model.asked_in
+    assert asked[-5:] == [*[(here, 16)] * 4, (here, 6)]
+    assert by_copy.forwards == len(X)
+    assert np.array_equal(by_model.predict(X), expected)
+    assert [size for _, size in by_model.model.asked_in][-5:] == [16, 16, 16, 16, 6]
 
 
 def test_every_image_is_counted_once():
@@ -197,7 +212,7 @@ def test_neighbors_that_are_scored_in_streams_are_those_of_one():
     samples = Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5)
     estimator = classifier(2)
     alone, several = rows(classifier(1), samples), rows(estimator, samples)
-    assert len({thread for thread, _ in estimator._network()._model.asked_in} - {threading.get_ident()}) == 2
+    assert {thread for thread, _ in estimator._network()._model.asked_in} - {threading.get_ident()}
     assert alone.column("flips").equals(several.column("flips"))
     assert np.allclose(alone.column("score_sum"), several.column("score_sum"), atol=1e-5)
     assert np.allclose(alone.column("least_margin"), several.column("least_margin"), atol=1e-5)
@@ -276,7 +291,7 @@ def test_a_source_is_asked_without_a_graph_and_somebody_elses_corruption_by_one_
     rows = NeighborRows(source=Corrupted(kind=kind), last=5, batch_size=16)
     rows(classifier(2), Samples(ids=np.arange(20), x=X[:20], y=np.arange(20) % 5))
     assert {(graph, count) for graph, count, _ in seen} == {(False, 1)}
-    assert len({thread for _, _, thread in seen} - {threading.get_ident()}) == 2
+    assert threading.get_ident() not in {thread for _, _, thread in seen}
 
 
 def test_ranges_of_neighbors_are_joined_to_the_whole_in_streams():

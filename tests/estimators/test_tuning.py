@@ -75,7 +75,7 @@ def test_every_key_gets_its_cheapest_value():
     cheap = {"memory_format_contiguous": 0.9, "folding_conv_bn": 0.8, "precision_bfloat16": 0.5}
     plan = estimator.tune(cost=price(**cheap, batch_size_32=0.9, batch_size_64=0.8))
     wanted = {"memory_format": "contiguous", "precision": "bfloat16", "batch_size": 64, "folding": "conv-bn"}
-    assert plan == {**wanted, "compile": False, "streams": 1}
+    assert plan == {**wanted, "compile": False, "streams": 1, "predict": "model"}
     assert estimator.plan == plan
 
 
@@ -83,9 +83,16 @@ def test_later_keys_are_tried_with_the_best_of_those_before(monkeypatch):
     tried = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     fast().tune(cost=price(tried, folding_conv_bn=0.8, precision_bfloat16=0.5))
-    assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-3:])
-    assert [plan["batch_size"] for plan in tried[-4:]] == [32, 64, 128, 128]
-    assert [plan["streams"] for plan in tried[-2:]] == [1, 2]
+    assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-4:])
+    assert [plan["batch_size"] for plan in tried[-5:]] == [32, 64, 128, 128, 128]
+    assert [(plan["predict"], plan["streams"]) for plan in tried[-3:]] == [("model", 1), ("copy", 1), ("model", 2)]
+
+
+def test_predictions_by_the_copy_and_streams_are_chosen_each_by_itself(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert fast().tune(cost=price(predict_copy=0.5))["predict"] == "copy"
+    plan = fast().tune(cost=price(predict_copy=0.5, streams_2=0.5), again=True)
+    assert (plan["predict"], plan["streams"]) == ("copy", 2)
 
 
 @pytest.mark.parametrize(("gain", "chosen"), [(LEAST_GAIN / 2, 128), (LEAST_GAIN * 2, 64)])
@@ -362,7 +369,7 @@ def test_with_one_thread_streams_are_not_measured(monkeypatch):
     tried = []
     fast().tune(cost=price(tried))
     assert {plan["streams"] for plan in tried} == {1}
-    assert tried.count(tried[0]) == 1
+    assert [plan["predict"] for plan in tried[-2:]] == ["model", "copy"]
 
 
 def test_where_preprocessing_may_be_anything_streams_are_not_measured(monkeypatch):

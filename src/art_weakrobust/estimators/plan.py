@@ -22,6 +22,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "precision": ("float32", "bfloat16"),
     "folding": ("none", "conv-bn"),
     "compile": (False, True),
+    "predict": ("model", "copy"),
 }
 """What the keys of a plan may be, those that count something apart."""
 
@@ -58,12 +59,15 @@ def device_for(device_type: str | torch.device) -> torch.device:
 def plan_for(
     device: torch.device, model: nn.Module, batch_size: int = BATCH_SIZE, precision: str = "float32"
 ) -> dict[str, Any]:
-    """Return the execution plan: memory format, precision, batch size, folding, ``compile`` and ``streams``.
+    """Return the execution plan: memory format, precision, batch size, folding, ``compile``, ``streams``, ``predict``.
 
-    ``streams``: forward passes without gradients cut a batch into so many parts, and give each a thread of its own;
-    above 1 by ``tune()`` alone, and of use on a CPU alone.
+    ``streams``: forward passes without gradients cut a batch into so many parts, and give each a thread of its own.
+    ``predict``: whether predictions, in float32 always, are the model's own or those of the copy that searches. More
+    than one stream, and the copy, by ``tune()`` alone, and of use on a CPU alone.
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
-    their images channels last. What the plan asks for and a model does not allow is left out without a word.
+    their images channels last, and what is folded is fused as well, see
+    :func:`~art_weakrobust.estimators.fusing.fused`. What the plan asks for and a model does not allow is left out
+    without a word.
 
     :param precision: of the search: ``float32``, ``bfloat16`` or ``auto``.
     """
@@ -76,6 +80,7 @@ def plan_for(
         "folding": "conv-bn" if may_fold(model) else "none",
         "compile": False,
         "streams": 1,
+        "predict": "model",
     }
 
 
