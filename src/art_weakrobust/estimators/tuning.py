@@ -164,9 +164,9 @@ def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
 class Stopwatch:
     """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
 
-    An image costs a prediction and an input gradient; or, for these two, a prediction by :meth:`predict` and one in the
-    precision of the search. Where two passes of a batch would not end in time, fewer images
-    are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
+    An image costs a prediction and an input gradient of the search path; or, for ``predict`` and ``streams``, one
+    prediction by :meth:`predict` and one of the search path. Where two passes of a batch would not end in time, fewer
+    images are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
 
     :param x: images to repeat, or None for noise.
     :param gradients: False for the cost of predictions alone, several batches at a time.
@@ -213,11 +213,13 @@ class Stopwatch:
         estimator, x = self._estimator, np.resize(self._x, (size * batches, *self._x.shape[1:]))
         images, precision = torch.from_numpy(x), estimator.plan["precision"]
         start = self._clock()
-        labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
         if self._gradients:
-            gradient = estimator.loss_gradient_tensor(images.to(estimator.device), labels)
+            images = images.to(estimator.device)
+            labels = estimator.predict_tensor(images, precision).argmax(1)
+            gradient = estimator.loss_gradient_tensor(images, labels)
             gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
         else:
+            estimator.predict(x, batch_size=size)
             estimator.each(lambda part: estimator.predict_tensor(images[part], precision), len(images), size)
         return self._clock() - start
 
