@@ -378,7 +378,7 @@ def test_where_preprocessing_may_be_anything_streams_are_not_measured(monkeypatc
     tried, estimator = [], fast()
     estimator.set_params(preprocessing_defences=FeatureSqueezing(clip_values=(0, 1)))
     estimator.tune(cost=price(tried))
-    assert {plan["streams"] for plan in tried} == {1}
+    assert {(plan["streams"], plan["predict"]) for plan in tried} == {(1, "model")}
 
 
 def test_later_plans_are_measured_on_as_many_batches_as_the_first():

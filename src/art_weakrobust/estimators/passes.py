@@ -156,7 +156,8 @@ class ForwardPasses(PyTorchClassifier):
     ) -> np.ndarray:
         """Return the float32 outputs (n, K) of ``x``, after postprocessing: those of the model itself, in float32.
 
-        Where the plan has ``predict: "copy"`` they come from the copy that searches, in float32 as well: within 1e-5.
+        Where the plan has ``predict: "copy"`` they come from the copy that searches, in float32 as well: within 1e-5;
+        not on a GPU, nor with ``compile``, nor where preprocessing does more than standardise.
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
@@ -195,7 +196,7 @@ class ForwardPasses(PyTorchClassifier):
 
     @property
     def _may_stream(self) -> bool:
-        """Whether streams are of use, and preprocessing can be trusted in them."""
+        """Whether streams, and predictions by the copy, are of use, and preprocessing can be trusted in them."""
         return self._device.type == "cpu" and self._only_standardises
 
     def _streamed(self, network: nn.Module, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:

@@ -63,11 +63,9 @@ def plan_for(
 
     ``streams``: forward passes without gradients cut a batch into so many parts, and give each a thread of its own.
     ``predict``: whether predictions, in float32 always, are the model's own or those of the copy that searches. More
-    than one stream, and the copy, by ``tune()`` alone, and of use on a CPU alone.
+    than one stream, and the copy, are chosen by ``tune()`` alone, and of use on a CPU alone.
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
-    their images channels last, and what is folded is fused as well, see
-    :func:`~art_weakrobust.estimators.fusing.fused`. What the plan asks for and a model does not allow is left out
-    without a word.
+    their images channels last. What the plan asks for and a model does not allow is left out without a word.
 
     :param precision: of the search: ``float32``, ``bfloat16`` or ``auto``.
     """

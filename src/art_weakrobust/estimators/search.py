@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from .border import LogitsOnly, rows_of
 from .folding import Pair, folded, pairs, refill
-from .fusing import fused, kinds
 from .modes import evaluating, generators_kept
 from .plan import FORMATS
 from .precision import exact_float32
@@ -117,7 +115,7 @@ class SearchNetwork:
                 images = example()
                 made = self._made(source, plan, images)
                 if made is not None and self._agrees(wrapper, made, images):
-                    self._copy = made = self._in_fewer_passes(wrapper, made, plan, images)
+                    self._copy = made
                     self._runs = cast(nn.Module, torch.compile(made)) if plan["compile"] else made
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
                 self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -132,46 +130,27 @@ class SearchNetwork:
         if not self._pairs and plan["memory_format"] == "contiguous" and not plan["compile"]:
             return None
         twin = folded(source, self._pairs)
-        made = LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
-        return made.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
-
-    @staticmethod
-    def _in_fewer_passes(wrapper: LogitsOnly, made: LogitsOnly, plan: Mapping[str, Any], images: Tensor) -> LogitsOnly:
-        """Return the copy with layers fused, where this can be done and it answers as the original; else as it is."""
-        if (plan["folding"], plan["memory_format"], plan["compile"]) != ("conv-bn", "channels_last", False):
-            return made
-        try:
-            faster = LogitsOnly(fused(copy.deepcopy(made._model))).eval()
-            if torch.bfloat16 in kinds():
-                with generators_kept(images.device), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                    faster(images.clone())  # raises where this PyTorch does not fuse what others do
-            return made if _difference(wrapper, faster, images) else faster
-        except Exception as error:  # of the module's own code, traced
-            _log.debug("%s is not fused: %s", type(wrapper._model).__name__, error)
-            return made
+        copy = LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
+        return copy.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
 
     @staticmethod
     def _agrees(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> bool:
-        difference = _difference(wrapper, made, images)
-        if difference:
-            _log.info("%s is searched on as it is: %s", type(wrapper._model).__name__, difference)
-        return not difference
-
-
-def _difference(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> str:
-    """Say why the copy cannot stand for the original, or that the original is changed by a call; "" otherwise."""
-    module = wrapper._model
-    with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.no_grad():
-        glance, settings = Glance.at(module), Settings(module)
-        expected, got = (rows_of(asked(images.clone())[-1]) for asked in (wrapper, made))
-        after = Glance.at(module)
-        steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
-    softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
-    relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-    if not steady:
-        return "it changes when it is called"
-    agrees = bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
-    return "" if agrees else f"its copy's probabilities differ by {float(softmax):.1e}"
+        """Return whether the copy answers as the original, and calling the original does not change it."""
+        module = wrapper._model
+        with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.no_grad():
+            glance, settings = Glance.at(module), Settings(module)
+            expected, got = (rows_of(asked(images.clone())[-1]) for asked in (wrapper, made))
+            after = Glance.at(module)
+            steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
+        softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
+        relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+        agrees = bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
+        if not (steady and agrees):
+            why = (
+                f"its copy's probabilities differ by {float(softmax):.1e}" if steady else "it changes when it is called"
+            )
+            _log.info("%s is searched on as it is: %s", type(module).__name__, why)
+        return steady and agrees
 
 
 def _asks_for_a_copy(plan: Mapping[str, Any]) -> bool:
