@@ -156,9 +156,7 @@ def test_the_plan_follows_from_device_and_model() -> None:
     assert plan_for(cpu, linear(SHAPE, CLASSES))["memory_format"] == "contiguous"
     assert plan_for(gpu, small_cnn(SHAPE, CLASSES))["memory_format"] == "contiguous"
     assert plan_for(cpu, small_cnn(SHAPE, CLASSES))["folding"] == "conv-bn"
-    assert set(plan_for(cpu, linear())) == {
-        *("memory_format", "precision", "batch_size", "folding", "compile", "streams", "predict"),
-    }
+    assert set(plan_for(cpu, linear())) == {"memory_format", "precision", "batch_size", "folding", "compile", "streams"}
 
 
 @pytest.mark.parametrize(("name", "kind"), [("fast", FastPyTorchClassifier), ("stock", PyTorchClassifier)])

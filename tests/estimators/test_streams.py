@@ -47,7 +47,7 @@ def classifier(streams, model=None):
         clip_values=(0, 1),
         device_type="cpu",
     )
-    made.set_plan(streams=streams, batch_size=16, predict="copy" if streams > 1 else "model")
+    made.set_plan(streams=streams, batch_size=16)
     return made
 
 
@@ -80,21 +80,6 @@ def test_the_judge_asks_the_model_itself_and_here():
     assert [size for _, size in estimator.model.asked_in] == [32, 32, 6]
     assert {thread for thread, _ in estimator.model.asked_in} == {threading.get_ident()}
     assert np.array_equal(logits, judge_logits(classifier(1), X, 32))
-
-
-def test_the_copy_predicts_in_whole_batches_here_without_streams_and_the_model_where_the_plan_says_so():
-    by_copy, by_model = classifier(1), classifier(2)
-    by_copy.set_plan(predict="copy")
-    by_model.set_plan(predict="model")
-    expected = classifier(1).predict(X)
-
-    assert np.allclose(by_copy.predict(X), expected, atol=1e-5)
-    here = threading.get_ident()
-    asked = by_copy._network()._model.asked_in
-    assert asked[-5:] == [*[(here, 16)] * 4, (here, 6)]
-    assert by_copy.forwards == len(X)
-    assert np.array_equal(by_model.predict(X), expected)
-    assert [size for _, size in by_model.model.asked_in][-5:] == [16, 16, 16, 16, 6]
 
 
 def test_every_image_is_counted_once():

@@ -156,8 +156,7 @@ class ForwardPasses(PyTorchClassifier):
     ) -> np.ndarray:
         """Return the float32 outputs (n, K) of ``x``, after postprocessing: those of the model itself, in float32.
 
-        Where the plan has ``predict: "copy"`` they come from the copy that searches, in float32 as well: within 1e-5;
-        not on a GPU, nor with ``compile``, nor where preprocessing does more than standardise.
+        Where the plan has several ``streams`` they come from the copy that searches, in float32 as well: within 1e-5.
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
@@ -168,9 +167,10 @@ class ForwardPasses(PyTorchClassifier):
         self._search.doubt()  # attacks begin or end with a prediction
         set_mode(self._model, training_mode)
         size = batch_size or self._plan["batch_size"]
-        if self._plan["predict"] == "copy" and not training_mode and size > 0 and (copy := self._copy(len(x))):
-            return self._postprocessed(self._side_by_side(copy, x, size, "float32").cpu().numpy())
-        return self.predict_by_module(x, size)
+        network = None if training_mode or size < 1 else self._in_streams(len(x))
+        if network is None:
+            return self.predict_by_module(x, size)
+        return self._postprocessed(self._side_by_side(network, x, size, "float32").cpu().numpy())
 
     def predict_by_module(self, x: np.ndarray, batch_size: int | None = None) -> np.ndarray:
         """Return the float32 outputs (n, K) of ``x`` by the model itself, whatever the plan, in the mode that it is in.
@@ -183,11 +183,7 @@ class ForwardPasses(PyTorchClassifier):
 
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
-        return None if self._plan["streams"] == 1 else self._copy(n)
-
-    def _copy(self, n: int) -> nn.Module | None:
-        """Return the copy that can be asked about ``n`` images, in streams or not; None where it cannot."""
-        if in_a_stream() or not n or not self._may_stream:
+        if self._plan["streams"] == 1 or in_a_stream() or not n or not self._may_stream:
             return None
         if self._plan["compile"]:
             return None  # compiled code brings threads of its own
@@ -196,7 +192,7 @@ class ForwardPasses(PyTorchClassifier):
 
     @property
     def _may_stream(self) -> bool:
-        """Whether streams, and predictions by the copy, are of use, and preprocessing can be trusted in them."""
+        """Whether streams are of use, and preprocessing can be trusted in them."""
         return self._device.type == "cpu" and self._only_standardises
 
     def _streamed(self, network: nn.Module, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:

@@ -22,7 +22,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "precision": ("float32", "bfloat16"),
     "folding": ("none", "conv-bn"),
     "compile": (False, True),
-    "predict": ("model", "copy"),
 }
 """What the keys of a plan may be, those that count something apart."""
 
@@ -59,11 +58,10 @@ def device_for(device_type: str | torch.device) -> torch.device:
 def plan_for(
     device: torch.device, model: nn.Module, batch_size: int = BATCH_SIZE, precision: str = "float32"
 ) -> dict[str, Any]:
-    """Return the execution plan: memory format, precision, batch size, folding, ``compile``, ``streams``, ``predict``.
+    """Return the execution plan: memory format, precision, batch size, folding, ``compile`` and ``streams``.
 
-    ``streams``: forward passes without gradients cut a batch into so many parts, and give each a thread of its own.
-    ``predict``: whether predictions, in float32 always, are the model's own or those of the copy that searches. More
-    than one stream, and the copy, are chosen by ``tune()`` alone, and of use on a CPU alone.
+    ``streams``: forward passes without gradients cut a batch into so many parts, and give each a thread of its own;
+    above 1 by ``tune()`` alone, and of use on a CPU alone.
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
     their images channels last. What the plan asks for and a model does not allow is left out without a word.
 
@@ -78,7 +76,6 @@ def plan_for(
         "folding": "conv-bn" if may_fold(model) else "none",
         "compile": False,
         "streams": 1,
-        "predict": "model",
     }
 
 

@@ -40,8 +40,8 @@ LEAST_GAIN = 0.03
 _BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. No larger ones on a CPU, where memory that runs out ends the process."""
 
-_PREDICTING = 0.25
-"""Share of the time in which ``predict`` and ``streams`` are measured, by predictions alone."""
+_PREDICTING = 0.2
+"""Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
 
 _BATCHES = 4
 """Batches of one prediction where it is measured by itself: streams have to be set up, and some end before others."""
@@ -49,7 +49,7 @@ _BATCHES = 4
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 5  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 4  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -69,12 +69,12 @@ def tune(
 ) -> Plan:
     """Find the fastest execution plan for this model on this machine, follow it from now on, and return it.
 
-    What is measured is a prediction and an input gradient of the search path; for ``predict``, by the model or by the
-    folded copy, and ``streams``, parts of a batch side by side, it is predictions alone, in float32 and in the
-    precision of the search. ``predict`` stays in float32 whatever the plan says; precision and compilation are the
-    search path's alone. The plan is kept in the package's cache folder by architecture, device, versions and what was
-    asked, so that a second call measures nothing. Neither weights, training flags, counters nor any generator are
-    changed.
+    What is measured is a prediction and an input gradient of the search path; for ``streams``, parts of a batch side by
+    side, predictions alone, in float32 and in the precision of the search. ``predict`` stays in float32 whatever the
+    plan says, and with the model itself unless there are streams, which ask the folded copy; precision and compilation
+    are the search path's alone. The plan is kept in the package's cache
+    folder by architecture, device, versions and what was asked, so that a second call measures nothing. Neither
+    weights, training flags, counters nor any generator are changed.
 
     :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
     :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
@@ -100,11 +100,11 @@ def tune(
         try:
             cost_of_both = cost or Stopwatch(estimator, x, clock=clock)
             threads = torch.get_num_threads()
-            part = seconds * _PREDICTING if estimator._may_stream else 0.0
+            part = seconds * _PREDICTING if threads > 1 and estimator._may_stream else 0.0
             plan = _fastest(start, _choices(estimator, asked), cost_of_both, seconds - part, clock)
             if part and not plan["compile"]:
                 predicting = cost or Stopwatch(estimator, x, gradients=False, clock=clock)
-                plan = _fastest(plan, {"predict": ("copy",), "streams": (threads,)}, predicting, part, clock)
+                plan = _fastest(plan, {"streams": (threads,)}, predicting, part, clock)
         except BaseException:
             estimator.plan = before
             raise
@@ -164,9 +164,9 @@ def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
 class Stopwatch:
     """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
 
-    An image costs a prediction and an input gradient of the search path; or, for ``predict`` and ``streams``, one
-    prediction by :meth:`predict` and one of the search path. Where two passes of a batch would not end in time, fewer
-    images are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
+    An image costs a prediction and an input gradient; or, for streams, a prediction by :meth:`predict` and one in the
+    precision of the search. Where two passes of a batch would not end in time, fewer images
+    are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
 
     :param x: images to repeat, or None for noise.
     :param gradients: False for the cost of predictions alone, several batches at a time.
@@ -213,13 +213,11 @@ class Stopwatch:
         estimator, x = self._estimator, np.resize(self._x, (size * batches, *self._x.shape[1:]))
         images, precision = torch.from_numpy(x), estimator.plan["precision"]
         start = self._clock()
+        labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
         if self._gradients:
-            images = images.to(estimator.device)
-            labels = estimator.predict_tensor(images, precision).argmax(1)
-            gradient = estimator.loss_gradient_tensor(images, labels)
+            gradient = estimator.loss_gradient_tensor(images.to(estimator.device), labels)
             gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
         else:
-            estimator.predict(x, batch_size=size)
             estimator.each(lambda part: estimator.predict_tensor(images[part], precision), len(images), size)
         return self._clock() - start
 
