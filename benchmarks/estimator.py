@@ -89,7 +89,9 @@ def measure(arguments: argparse.Namespace) -> None:
         for name, (theirs, _) in table.items():
             peer(theirs), ours(name)
             times[name].append(pair(partial(peer, theirs), partial(ours, name), number))
-        logits = [np.load(path) for path in (peer("logits"), ours("logits"), ours("search logits"))]
+        if number == arguments.pairs - 1:
+            paths = peer("logits"), ours("logits"), ours("search logits")
+            before, after, searched = map(np.load, paths)
         peer.close(), ours.close()
     print("| what | ours against stock | goal | stock, s | ours, s |\n|---|---|---|---|---|")
     for name, (_, goal) in table.items():
@@ -97,7 +99,6 @@ def measure(arguments: argparse.Namespace) -> None:
         print(f"| {name} | {ratio} | {goal} | {ratio.peer:.2f} | {ratio.ours:.2f} |", flush=True)
     theirs, mine = (run_peak(name, options) for name in ("stock", "fast"))
     print(f"| `predict`, peak memory beyond the images | {mine / theirs:.2f} | below 1 | {theirs} MB | {mine} MB |")
-    before, after, searched = logits
     print(f"\npredict: largest difference of a logit {np.abs(before - after).max():.1e}")
     same = (searched.argmax(1) == before.argmax(1)).mean()
     print(f"search path in bfloat16: {same:.2%} of the labels the same")
@@ -132,8 +133,8 @@ def stock(arguments: argparse.Namespace) -> dict[str, Work]:
 def fast(arguments: argparse.Namespace) -> dict[str, Work]:
     """Return what our process does; ``exact`` searches in float32."""
     tuned, exact = (classifier(FastPyTorchClassifier, arguments) for _ in range(2))
-    samples, few = images(arguments), images(arguments).x[:256]
-    labels = one_hot(samples)
+    samples = images(arguments)
+    few, labels = samples.x[:256], one_hot(samples)
 
     def tune() -> None:
         tuned.tune(few)

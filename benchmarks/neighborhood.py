@@ -148,13 +148,13 @@ def per_instance(network: nn.Module, samples: Samples) -> list[float]:
 
 
 def sets(checkpoint: str, data: Dataset, neighbors: int, ways: list[str], keep: Path | None) -> None:
-    """Print what each way of scoring spends, how long it takes, and how its weak set agrees with the first's."""
+    """Print what each way of scoring spends, how long it takes, and how its weak set agrees with the exhaustive one."""
     estimator = classifier(checkpoint)
     print(f"\n{checkpoint}, {len(data):,} samples x {neighbors}, radius 8/255")
     print("| way | forwards, share of all | seconds | looks | bound on missed | Jaccard | flips left out |")
     print("|---|---|---|---|---|---|---|")
     whole: Scores | None = None
-    for way in ways:
+    for way in (way for way in WAYS if way in ways):
         precision = WAYS[way]
         screen = way in ("candidates", "both screens")
         scorer = neighborhood(RADIUS, neighbors=neighbors, precision=precision, first_order=False, screen=screen)
@@ -163,12 +163,12 @@ def sets(checkpoint: str, data: Dataset, neighbors: int, ways: list[str], keep: 
         start = time.perf_counter()
         scores = scorer(estimator, data, over)
         seconds = time.perf_counter() - start
-        whole = whole or scores
+        whole = scores if way == "exhaustive" else whole
         screening = scores.facts.get("screening", {})
         share = screening.get("share_drawn", 1.0)
         missed = scores.facts.get("missed_bound", {}).get("upper", 0.0)
         cells = [way, f"{share:.3f}", f"{seconds:.0f}", screening.get("looks", ""), f"{missed:.4f}"]
-        cells += [f"{jaccard(scores, whole):.4f}", flips_left_out(scores, whole)]
+        cells += [f"{jaccard(scores, whole):.4f}", flips_left_out(scores, whole)] if whole is not None else ["–", "–"]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
