@@ -223,7 +223,7 @@ def autoattack(bench: Bench, few: Samples) -> Attack:
 
     x, y = (torch.from_numpy(part).to(bench.device) for part in (few.x, few.y))
     original = Original(bench.module, norm="Linf", eps=EPS, seed=0, version="standard", device=bench.device)
-    return lambda: np.asarray(original.run_standard_evaluation(x, y, batch_size=len(few)).cpu().numpy())
+    return lambda: np.asarray(original.run_standard_evaluation(x, y, batch_size=len(few))[0].cpu().numpy())
 
 
 if __name__ == "__main__":

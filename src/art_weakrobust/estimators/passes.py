@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .border import LogitsOnly, float32_tensor, rows_of, stream
 from .labels import LabelsKnown, label_rules
+from .malloc import keep_freed_memory
 from .modes import evaluating, set_mode
 from .plan import BATCH_SIZE, arranged, checked, device_for, plan_for
 from .precision import precision_on
@@ -86,6 +87,8 @@ class ForwardPasses(PyTorchClassifier):
     def _settle(self) -> None:
         """Derive what follows from model, loss and device."""
         self._device = self._chosen_device
+        if self._device.type == "cpu":
+            keep_freed_memory()
         self._model.to(self._device)
         self._layer_names = self._model.get_layers
         self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
