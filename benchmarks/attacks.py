@@ -3,8 +3,10 @@
     ART_WEAKROBUST_DATA=DIR python benchmarks/attacks.py                     # everything: about an hour on two cores
     ART_WEAKROBUST_DATA=DIR python benchmarks/attacks.py --only pgd --only stop --threads 1 --images 128 --pairs 1
 
-Prints a table of ratios, medians of interleaved pairs in one process, on both ResNet-20 checkpoints; beside each the
-robust accuracy of both as the judge sees it, in float32. Needs the CIFAR-10 parquet files and the checkpoints in
+Prints a table of ratios, medians of interleaved pairs, on both ResNet-20 checkpoints; beside each the robust accuracy
+of both as the judge sees it, in float32. ART, Foolbox and pyautoattack work in processes of their own, new for every
+pair, as their users have them: ours keeps freed memory for the whole process, which would make them faster. The loop by
+hand is the limit, and works in ours. Needs the CIFAR-10 parquet files and the checkpoints in
 ``DIR/models``, and for Foolbox the extra ``bench``; AutoAttack's peer comes with robustbench.
 """
 
@@ -16,6 +18,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +27,7 @@ import numpy as np
 import torch
 from art.attacks.evasion import CarliniL2Method, DeepFool, ProjectedGradientDescent, SaliencyMapMethod
 from art.estimators.classification import PyTorchClassifier
-from ratios import interleaved, machine
+from ratios import Ratio, Side, interleaved, machine, pair, serve
 from shipped import resnet20
 from torch import Tensor, nn
 
@@ -39,6 +42,7 @@ from art_weakrobust.results import Samples
 
 STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
 EPS, STEP, STEPS = 2 / 255, 0.5 / 255, 10
+PEERS = ("pgd", "foolbox", "deepfool", "cw", "jsma", "autoattack")
 ROWS = ("pgd", "hand", "foolbox", "stop", "stop-bfloat16", "deepfool", "cw", "jsma", "autoattack")
 
 Attack = Callable[[], np.ndarray]
@@ -46,12 +50,15 @@ Attack = Callable[[], np.ndarray]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row: what is compared, what it has to reach, and both sides, which return adversarial samples."""
+    """One row: what is compared, what it has to reach, and both sides, which return adversarial samples.
+
+    :param peer: an attack in this process, or one of :data:`PEERS`, in a process of its own.
+    """
 
     name: str
     goal: str
     samples: Samples
-    peer: Attack
+    peer: Attack | str
     ours: Attack
     pairs: int
 
@@ -66,14 +73,21 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=512, help="images a batch of PGD, the same for every side")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--peers", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.peers:
+        (checkpoint,) = arguments.checkpoint
+        bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device, arguments.batch)
+        serve({name: partial(bench.save, arguments.peers, name) for name in PEERS})
+        return
     print(machine(arguments.device, "foolbox", "pyautoattack"))
     print("| checkpoint | what | ours against the peer | goal | peer, s | ours, s | robust accuracy, peer and ours |")
     print("|---|---|---|---|---|---|---|")
     for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
         bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device, arguments.batch)
+        bench.threads = arguments.threads
         for name in arguments.only or ROWS:
             for comparison in bench.rows(name):
                 print(f"| {checkpoint} | {bench.measured(comparison)} |", flush=True)
@@ -88,11 +102,20 @@ class Bench:
 
     def __init__(self, checkpoint: str, images: int, number: int, device: str, batch: int) -> None:
         data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
-        self.samples = data.take(np.arange(images))
-        self.batch = batch
+        self.checkpoint, self.samples, self.batch = checkpoint, data.take(np.arange(images)), batch
+        self.threads: int | None = None
         self.pairs, self.device, self.robust = number, torch.device(device), checkpoint == ROBUST
         self.module = resnet20(checkpoint).to(self.device)
-        self.stock, self.fast = (self._classifier(kind) for kind in (PyTorchClassifier, FastPyTorchClassifier))
+
+    @cached_property
+    def stock(self) -> PyTorchClassifier:
+        """ART's classifier."""
+        return self._classifier(PyTorchClassifier)
+
+    @cached_property
+    def fast(self) -> FastPyTorchClassifier:
+        """Ours; made when it is asked for, so that a peer's process has none."""
+        return self._classifier(FastPyTorchClassifier)
 
     def _classifier(self, kind: type[PyTorchClassifier]) -> Any:
         return kind(
@@ -110,35 +133,46 @@ class Bench:
             classifier.tune(self.samples.x[:256], precision="float32")
         return classifier
 
+    def save(self, path: Path, name: str) -> None:
+        """Attack as a peer does, and write what comes of it where the process that compares finds it."""
+        np.save(path, self._peer(name)())
+
+    def _peer(self, name: str) -> Attack:
+        if name in _SMALLEST:
+            return self._smallest(name, self.stock)
+        if name == "pgd":
+            return lambda: self._pgd(self.stock)
+        return foolbox(self) if name == "foolbox" else autoattack(self, self._few(32))
+
     def rows(self, name: str) -> Iterator[Comparison]:
         """Yield the comparisons of a row on this checkpoint."""
-        samples, stock = self.samples, lambda: self._pgd(self.stock)
         if name == "pgd":
-            yield self._row("PGD-10 in float32, every iteration", "1.8", stock, lambda: self._pgd(self.fast))
+            yield self._row("PGD-10 in float32, every iteration", "1.8", "pgd", lambda: self._pgd(self.fast))
         elif name == "hand":
             goal = f"{1 / 1.15:.2f}"
             yield self._row("the same against a loop by hand", goal, by_hand(self), lambda: self._pgd(self.fast))
         elif name == "foolbox":
-            yield self._row("the same against Foolbox", "", foolbox(self), lambda: self._pgd(self.fast))
+            yield self._row("the same against Foolbox", "", "foolbox", lambda: self._pgd(self.fast))
         elif name in ("stop", "stop-bfloat16"):
             precision = "bfloat16" if name == "stop-bfloat16" else "float32"
             goal = {"float32": ("5", "2.3"), "bfloat16": ("8", "4")}[precision][self.robust]
             what = f"PGD-10 with early stopping, searching in {precision}"
-            yield self._row(what, goal, stock, lambda: self._pgd(self.fast, precision))
+            yield self._row(what, goal, "pgd", lambda: self._pgd(self.fast, precision))
         elif name == "autoattack" and self.robust:
-            few = samples[: min(32, len(samples))]
+            few = self._few(32)
             what = f"AutoAttack standard after `tune()` in float32 against pyautoattack, {len(few)} images"
-            ours = AutoAttack(self._tuned(), eps=EPS, batch_size=len(few))
-            theirs, mine = autoattack(self, few), lambda: ours.generate(few.x, few.y)
-            yield Comparison(what, "1.3", few, theirs, mine, min(3, self.pairs))
+            attack = AutoAttack(self._tuned(), eps=EPS, batch_size=len(few))
+            yield Comparison(what, "1.3", few, name, lambda: attack.generate(few.x, few.y), min(3, self.pairs))
         elif name in _SMALLEST:
-            build, most = _SMALLEST[name]
-            few = samples[: min(most, len(samples))]
-            sides = [self._smallest(build, classifier, few) for classifier in (self.stock, self.fast)]
-            yield Comparison(f"{name}, {len(few)} images", "2", few, sides[0], sides[1], self.pairs)
+            few = self._few(_SMALLEST[name][1])
+            ours = self._smallest(name, self.fast)
+            yield Comparison(f"{name}, {len(few)} images", "2", few, name, ours, self.pairs)
 
-    def _row(self, what: str, goal: str, peer: Attack, ours: Attack) -> Comparison:
+    def _row(self, what: str, goal: str, peer: Attack | str, ours: Attack) -> Comparison:
         return Comparison(f"{what}, {len(self.samples)} images", goal, self.samples, peer, ours, self.pairs)
+
+    def _few(self, most: int) -> Samples:
+        return self.samples[: min(most, len(self.samples))]
 
     def measured(self, row: Comparison) -> str:
         """Return a line of the table."""
@@ -147,12 +181,39 @@ class Bench:
         def kept(side: str, attack: Attack) -> Callable[[], None]:
             return lambda: found.__setitem__(side, attack())
 
-        ratio = interleaved(kept("peer", row.peer), kept("ours", row.ours), row.pairs)
+        ours = kept("ours", row.ours)
+        if isinstance(row.peer, str):
+            ratio = self._apart(row.peer, ours, row.pairs, found)
+        else:
+            ratio = interleaved(kept("peer", row.peer), ours, row.pairs)
         right = {side: judge_logits(self.fast, x).argmax(1) == row.samples.y for side, x in found.items()}
         apart = int((right["peer"] != right["ours"]).sum())
         accuracy = " and ".join(f"{right[side].mean():.2%}" for side in ("peer", "ours"))
         verdicts = f"{accuracy}, {apart} verdicts differ"
         return f"{row.name} | {ratio} | {row.goal} | {ratio.peer:.2f} | {ratio.ours:.2f} | {verdicts}"
+
+    def _apart(self, name: str, ours: Callable[[], None], number: int, found: dict[str, np.ndarray]) -> Ratio:
+        """Return the ratio to a peer in a process of its own, a new one a pair, after a call that does not count."""
+        values = {
+            "checkpoint": self.checkpoint,
+            "images": len(self.samples),
+            "batch": self.batch,
+            "device": self.device,
+        }
+        values |= {"threads": self.threads} if self.threads else {}
+        times = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "adversarial.npy"
+            for position in range(number):
+                peer = Side(__file__, f"--peers={path}", *(f"--{key}={value}" for key, value in values.items()))
+                if name != "autoattack":  # which is long enough to warm itself up
+                    peer(name)
+                if not position:
+                    ours()
+                times.append(pair(partial(peer, name), ours, position))
+                found["peer"] = np.load(path)
+                peer.close()
+        return Ratio.of(times)
 
     def _pgd(self, classifier: Any, precision: str | None = None) -> np.ndarray:
         options = {"eps": EPS, "eps_step": STEP, "max_iter": STEPS, "batch_size": self.batch, "verbose": False}
@@ -162,10 +223,11 @@ class Bench:
         with early_stopping(attack, precision=precision):
             return np.asarray(attack.generate(self.samples.x, self.samples.y))
 
-    @staticmethod
-    def _smallest(build: Callable[[Any], Any], classifier: Any, few: Samples) -> Attack:
-        attack, other = build(classifier), np.eye(10, dtype=np.float32)[(few.y + 1) % 10]
-        y = other if isinstance(attack, SaliencyMapMethod) else np.eye(10, dtype=np.float32)[few.y]
+    def _smallest(self, name: str, classifier: PyTorchClassifier) -> Attack:
+        build, most = _SMALLEST[name]
+        few, attack = self._few(most), build(classifier)
+        labels = (few.y + 1) % 10 if isinstance(attack, SaliencyMapMethod) else few.y
+        y = np.eye(10, dtype=np.float32)[labels]
         return lambda: np.asarray(attack.generate(few.x, y), np.float32)
 
 
