@@ -79,7 +79,7 @@ def killed(again: list[str], out: Path, after: float) -> str:
     manifest = out / "manifest.json"
     stages = json.loads(manifest.read_text())["stages"] if manifest.exists() else {}
     running = [name for name, stage in stages.items() if stage["status"] == "running"]
-    parts = {"scores": "score.*.parquet", "distances": "distance-*.parquet"}
+    parts = {"scores": "score.*.parquet", "distances": "*.distance-*.parquet"}
     counts = [f"{len(list((out / name).glob(pattern)))} parts of {name}" for name, pattern in parts.items()]
     return f"{running[0]} ({', '.join(counts)})" if running else "between stages"
 

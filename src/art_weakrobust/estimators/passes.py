@@ -87,8 +87,7 @@ class ForwardPasses(PyTorchClassifier):
     def _settle(self) -> None:
         """Derive what follows from model, loss and device."""
         self._device = self._chosen_device
-        if self._device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(self._device)
         self._model.to(self._device)
         self._layer_names = self._model.get_layers
         self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
@@ -295,5 +294,6 @@ class ForwardPasses(PyTorchClassifier):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take everything back; optimizer and module still share their parameters."""
         self.__dict__.update(state)
+        keep_freed_memory(self._device)
         self._search = SearchNetwork()
         self._labels_known = None

@@ -23,6 +23,7 @@ import torch
 from ..errors import ModelError, RunError, UsageError
 from ..models.cache import VARIABLE, cache_folder
 from ..store.atomic import atomic_write
+from .malloc import keep_freed_memory
 from .memory import halving, is_out_of_memory
 from .modes import evaluating
 from .plan import CHOICES, plan_for
@@ -49,7 +50,7 @@ _BATCHES = 4
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 4  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 5  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -258,8 +259,8 @@ def _file(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> Path | 
 def _machine(device: torch.device) -> list[Any]:
     if device.type == "cuda":
         return ["cuda", torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory]
-    capability = torch.backends.cpu.get_cpu_capability()
-    return [device.type, platform.machine(), platform.processor(), capability, torch.get_num_threads()]
+    capability, kept = torch.backends.cpu.get_cpu_capability(), keep_freed_memory(device)
+    return [device.type, platform.machine(), platform.processor(), capability, torch.get_num_threads(), kept]
 
 
 def _follow_kept(estimator: FastPyTorchClassifier, file: Path) -> bool:
