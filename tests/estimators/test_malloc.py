@@ -7,24 +7,21 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from art_weakrobust import FastPyTorchClassifier
-from art_weakrobust.estimators.malloc import FROM_THE_HEAP, KEPT, _kept_by, _set_by_user, keep_freed_memory
+from art_weakrobust.estimators.malloc import FROM_THE_HEAP, KEPT, _keep, _kept_by, keep_freed_memory
 
 NOT_GLIBC = sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt")
 OTHERS = (
-    "ART_WEAKROBUST_MALLOC",
-    "LD_PRELOAD",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_MMAP_MAX_",
-    "MALLOC_TOP_PAD_",
-    "GLIBC_TUNABLES",
+    *("ART_WEAKROBUST_MALLOC", "LD_PRELOAD", "GLIBC_TUNABLES"),
+    *("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_"),
 )
 CALL = """
 import torch
@@ -78,31 +75,51 @@ def test_another_device_leaves_malloc_alone() -> None:
     assert not keep_freed_memory(torch.device("meta"))
 
 
-@pytest.mark.skipif(NOT_GLIBC, reason="another malloc than glibc's")
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Return what asks whether malloc is told anything, as a fresh process would with the variables that are set."""
+    for other in OTHERS:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=lambda _parameter, _value: 1))
+    return _keep.__wrapped__
+
+
+def test_malloc_is_told_unless_its_user_wants_it_otherwise(
+    asked: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked()
+    monkeypatch.setenv("ART_WEAKROBUST_MALLOC", "system")
+    assert not asked()
+
+
 @pytest.mark.parametrize(
-    "environment",
-    [
-        {"ART_WEAKROBUST_MALLOC": "system"},
-        {"MALLOC_TRIM_THRESHOLD_": "65536"},
-        {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=65536"},
-    ],
+    "name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_"]
 )
-def test_what_its_user_has_set_stays(environment: dict[str, str]) -> None:
-    assert faults(**environment) > 10  # of 24,576; huge pages may leave forty
+def test_what_its_user_has_set_stays(name: str, asked: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "65536")
+    assert not asked()
+
+
+@pytest.mark.parametrize("name", ["trim_threshold", "mmap_threshold", "mmap_max", "top_pad", "hugetlb"])
+def test_so_does_what_is_set_as_a_tunable(
+    name: str, asked: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", f"glibc.malloc.check=0:glibc.malloc.{name}=1")
+    assert not asked()
+
+
+def test_no_mallopt_no_change(asked: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace())
+    assert not asked()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=lambda _parameter, _value: 1))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not asked()
 
 
 @pytest.mark.skipif(NOT_GLIBC, reason="another malloc than glibc's")
 def test_other_settings_of_malloc_are_no_objection() -> None:
     assert faults(MALLOC_ARENA_MAX="2", GLIBC_TUNABLES="glibc.malloc.arena_max=2") < 10
-
-
-@pytest.mark.parametrize("name", ["trim_threshold", "mmap_threshold", "mmap_max", "top_pad", "hugetlb"])
-def test_every_setting_of_the_same_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for other in OTHERS:
-        monkeypatch.delenv(other, raising=False)
-    assert not _set_by_user()
-    monkeypatch.setenv("GLIBC_TUNABLES", f"glibc.malloc.check=0:glibc.malloc.{name}=1")
-    assert _set_by_user()
 
 
 def test_a_malloc_that_takes_the_first_setting_gets_the_second() -> None:
