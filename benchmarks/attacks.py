@@ -18,7 +18,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from art.attacks.evasion import CarliniL2Method, DeepFool, ProjectedGradientDescent, SaliencyMapMethod
 from art.estimators.classification import PyTorchClassifier
-from ratios import Ratio, Side, interleaved, machine, pair, serve
+from ratios import Ratio, apart, interleaved, machine, serve
 from shipped import resnet20
 from torch import Tensor, nn
 
@@ -42,7 +42,6 @@ from art_weakrobust.results import Samples
 
 STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
 EPS, STEP, STEPS = 2 / 255, 0.5 / 255, 10
-PEERS = ("pgd", "foolbox", "deepfool", "cw", "jsma", "autoattack")
 ROWS = ("pgd", "hand", "foolbox", "stop", "stop-bfloat16", "deepfool", "cw", "jsma", "autoattack")
 
 Attack = Callable[[], np.ndarray]
@@ -52,7 +51,7 @@ Attack = Callable[[], np.ndarray]
 class Comparison:
     """One row: what is compared, what it has to reach, and both sides, which return adversarial samples.
 
-    :param peer: an attack in this process, or one of :data:`PEERS`, in a process of its own.
+    :param peer: an attack in this process, or one of :meth:`Bench.peers`, in a process of its own.
     """
 
     name: str
@@ -80,14 +79,13 @@ def main() -> None:
     if arguments.peers:
         (checkpoint,) = arguments.checkpoint
         bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device, arguments.batch)
-        serve({name: partial(bench.save, arguments.peers, name) for name in PEERS})
+        serve(bench.served(arguments.peers))
         return
     print(machine(arguments.device, "foolbox", "pyautoattack"))
     print("| checkpoint | what | ours against the peer | goal | peer, s | ours, s | robust accuracy, peer and ours |")
     print("|---|---|---|---|---|---|---|")
     for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
         bench = Bench(checkpoint, arguments.images, arguments.pairs, arguments.device, arguments.batch)
-        bench.threads = arguments.threads
         for name in arguments.only or ROWS:
             for comparison in bench.rows(name):
                 print(f"| {checkpoint} | {bench.measured(comparison)} |", flush=True)
@@ -103,7 +101,6 @@ class Bench:
     def __init__(self, checkpoint: str, images: int, number: int, device: str, batch: int) -> None:
         data = parquet(str(Path(os.environ["ART_WEAKROBUST_DATA"]) / "cifar10"), split="test")
         self.checkpoint, self.samples, self.batch = checkpoint, data.take(np.arange(images)), batch
-        self.threads: int | None = None
         self.pairs, self.device, self.robust = number, torch.device(device), checkpoint == ROBUST
         self.module = resnet20(checkpoint).to(self.device)
 
@@ -133,16 +130,17 @@ class Bench:
             classifier.tune(self.samples.x[:256], precision="float32")
         return classifier
 
-    def save(self, path: Path, name: str) -> None:
-        """Attack as a peer does, and write what comes of it where the process that compares finds it."""
-        np.save(path, self._peer(name)())
+    def served(self, path: Path) -> dict[str, Callable[[], None]]:
+        """Return what a peer's process does: attack, and write what came of it where ours finds it."""
+        attacks, found = self.peers(), [np.empty(0)]
+        works = {name: lambda attack=attack: found.__setitem__(0, attack()) for name, attack in attacks.items()}
+        return {"ready": lambda: None, **works, "kept": lambda: np.save(path, found[0])}  # type: ignore[dict-item]
 
-    def _peer(self, name: str) -> Attack:
-        if name in _SMALLEST:
-            return self._smallest(name, self.stock)
-        if name == "pgd":
-            return lambda: self._pgd(self.stock)
-        return foolbox(self) if name == "foolbox" else autoattack(self, self._few(32))
+    def peers(self) -> dict[str, Attack]:
+        """Return the peers' attacks by the names of their rows."""
+        smallest = {name: self._smallest(name, self.stock) for name in _SMALLEST}
+        others = {"foolbox": foolbox(self), "autoattack": autoattack(self, self._few(32))}
+        return {"pgd": lambda: self._pgd(self.stock), **smallest, **others}
 
     def rows(self, name: str) -> Iterator[Comparison]:
         """Yield the comparisons of a row on this checkpoint."""
@@ -193,27 +191,15 @@ class Bench:
         return f"{row.name} | {ratio} | {row.goal} | {ratio.peer:.2f} | {ratio.ours:.2f} | {verdicts}"
 
     def _apart(self, name: str, ours: Callable[[], None], number: int, found: dict[str, np.ndarray]) -> Ratio:
-        """Return the ratio to a peer in a process of its own, a new one a pair, after a call that does not count."""
-        values = {
-            "checkpoint": self.checkpoint,
-            "images": len(self.samples),
-            "batch": self.batch,
-            "device": self.device,
-        }
-        values |= {"threads": self.threads} if self.threads else {}
-        times = []
+        """Return the ratio to a peer in a process of its own; AutoAttack takes minutes, and needs no warming up."""
+        values = {"checkpoint": self.checkpoint, "images": len(self.samples), "batch": self.batch}
+        values |= {"device": self.device, "threads": torch.get_num_threads()}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "adversarial.npy"
-            for position in range(number):
-                peer = Side(__file__, f"--peers={path}", *(f"--{key}={value}" for key, value in values.items()))
-                if name != "autoattack":  # which is long enough to warm itself up
-                    peer(name)
-                if not position:
-                    ours()
-                times.append(pair(partial(peer, name), ours, position))
-                found["peer"] = np.load(path)
-                peer.close()
-        return Ratio.of(times)
+            command = [__file__, f"--peers={path}", *(f"--{key}={value}" for key, value in values.items())]
+            ratio = apart(command, name, ours, number, warm=name != "autoattack")
+            found["peer"] = np.load(path)
+        return ratio
 
     def _pgd(self, classifier: Any, precision: str | None = None) -> np.ndarray:
         options = {"eps": EPS, "eps_step": STEP, "max_iter": STEPS, "batch_size": self.batch, "verbose": False}

@@ -19,14 +19,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from ratios import Ratio, Side, interleaved, machine, pair, serve
+from ratios import Ratio, apart, interleaved, machine, serve
 from shipped import resnet20
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize, to_tensor
@@ -68,7 +67,8 @@ def main() -> None:
     arguments = parser.parse_args()
     data = parquet(os.environ["ART_WEAKROBUST_DATA"] + "/cifar10", split="train")
     if arguments.loop:
-        serve({"loop": partial(per_instance, inner(resnet20(STANDARD)), data.take(np.arange(arguments.loop)))})
+        loop = partial(per_instance, inner(resnet20(STANDARD)), data.take(np.arange(arguments.loop)))
+        serve({"ready": bool, "loop": loop, "kept": bool})
         return
     print(machine("cpu"))
     if "speed" in (arguments.only or ("speed",)):
@@ -103,18 +103,8 @@ def speed(samples: Samples, pairs: int) -> None:
             ours = partial(rows, estimator, samples)
             plain = interleaved(partial(forward, estimator, samples, precision), ours, pairs)
             told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else None)
-            told(what, "REVa's loop", against_the_loop(ours, len(samples), pairs), len(samples), goal)
-
-
-def against_the_loop(ours: Callable[[], Any], samples: int, pairs: int) -> Ratio:
-    """Return the ratio to REVa's loop; a call of each comes first, and does not count."""
-    times = []
-    for number in range(pairs):
-        loop = Side(__file__, f"--loop={samples}")
-        loop("loop"), ours()
-        times.append(pair(partial(loop, "loop"), ours, number))
-        loop.close()
-    return Ratio.of(times)
+            loop = apart([__file__, f"--loop={len(samples)}"], "loop", ours, pairs)
+            told(what, "REVa's loop", loop, len(samples), goal)
 
 
 def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | None) -> None:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -88,6 +89,24 @@ class Side:
     def close(self) -> None:
         """Let the process end."""
         self._process.communicate()
+
+
+def apart(command: Sequence[str], name: str, ours: Callable[[], Any], pairs: int, *, warm: bool = True) -> Ratio:
+    """Compare with a peer in a process of its own, a new one for every pair.
+
+    :param command: of a :class:`Side`, which does ``name``, and writes down what came of it when ``"kept"`` is asked.
+    :param warm: whether both are called once before a pair, which does not count.
+    """
+    times = []
+    for number in range(pairs):
+        peer = Side(*command)
+        peer("ready")
+        if warm:
+            peer(name), ours()
+        times.append(pair(partial(peer, name), ours, number))
+        peer("kept")
+        peer.close()
+    return Ratio.of(times)
 
 
 def serve(works: Mapping[str, Callable[[], Any]]) -> None:
