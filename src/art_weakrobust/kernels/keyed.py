@@ -158,14 +158,13 @@ def _keys(ids: Tensor, index: int | Tensor, seed: int) -> tuple[Tensor, Tensor]:
     ids = ids.to(torch.int64)
     index = torch.as_tensor(index, dtype=torch.int64, device=ids.device).expand(len(ids))
     words = [part for number in (ids, index) for part in (_low(number), _low(number >> 32))]
-    keys = []
-    for purpose in ("key", "twist"):
-        start = derive(seed, purpose) & 0xFFFFFFFF
-        h = torch.full((len(ids),), start - (start >> 31 << 32), dtype=torch.int32, device=ids.device)
-        for word in words:
-            h = _mix(h.bitwise_xor_(word)).add_(_A)
-        keys.append(_mix(h).unsqueeze(1))
-    return keys[0], keys[1]
+    starts = [derive(seed, purpose) & 0xFFFFFFFF for purpose in ("key", "twist")]
+    h = torch.tensor([[start - (start >> 31 << 32)] for start in starts], dtype=torch.int32, device=ids.device)
+    h = h.repeat(1, len(ids))
+    for word in words:
+        h = _mix(h.bitwise_xor_(word)).add_(_A)
+    key, twist = _mix(h).unsqueeze(2)
+    return key, twist
 
 
 def _low(number: Tensor) -> Tensor:
