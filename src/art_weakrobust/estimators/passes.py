@@ -231,7 +231,8 @@ class ForwardPasses(PyTorchClassifier):
         module: nn.Module = self._model
         if training_mode or self.is_rnn:  # cuDNN differentiates an RNN in training mode alone
             return module
-        return self._search.of(module, self._plan, self._example) or module
+        copy = self._search.of(module, self._plan, self._example)
+        return module if copy is None else copy  # compiled, it has no truth value
 
     def _example(self) -> Tensor:
         """Return images for the check of a copy, standardised; defences are left out, some of which draw at random."""
