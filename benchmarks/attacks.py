@@ -185,9 +185,9 @@ class Bench:
         else:
             ratio = interleaved(kept("peer", row.peer), ours, row.pairs)
         right = {side: judge_logits(self.fast, x).argmax(1) == row.samples.y for side, x in found.items()}
-        apart = int((right["peer"] != right["ours"]).sum())
+        differ = int((right["peer"] != right["ours"]).sum())
         accuracy = " and ".join(f"{right[side].mean():.2%}" for side in ("peer", "ours"))
-        verdicts = f"{accuracy}, {apart} verdicts differ"
+        verdicts = f"{accuracy}, {differ} verdicts differ"
         return f"{row.name} | {ratio} | {row.goal} | {ratio.peer:.2f} | {ratio.ours:.2f} | {verdicts}"
 
     def _apart(self, name: str, ours: Callable[[], None], number: int, found: dict[str, np.ndarray]) -> Ratio:
