@@ -11,7 +11,8 @@ over instances as REVa's reference code has it (Nuhu et al., arXiv 2509.19197), 
 pair, since ours keeps freed memory for the whole process, which would make the loop faster. ``sets`` screens CIFAR-10's
 first training images at m = 50 and radius 8/255, on the standard and the robust checkpoint, and holds the weak set
 against that of the exhaustive float32 run; forwards are counted exactly. With ``--keep`` rows are kept in a folder, so
-that a run that is stopped goes on. Needs the CIFAR-10 parquet files, and the checkpoints in ``DIR/models``.
+that a run that is stopped goes on; seconds are then of the last part alone. The loop is timed on a few samples right
+before and after, and scaled. Needs the CIFAR-10 parquet files, and the checkpoints in ``DIR/models``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ratios import Ratio, apart, interleaved, machine, serve
+from ratios import Ratio, Side, apart, interleaved, machine, seconds, serve
 from shipped import resnet20
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize, to_tensor
@@ -46,9 +47,15 @@ from art_weakrobust.selection import select
 from art_weakrobust.store import Parts
 
 STANDARD, ROBUST = "resnet20_cifar10", "resnet20_cifar10_robust"
-RADIUS, NEIGHBORS, BATCH = 8 / 255, 50, 128
+RADIUS, NEIGHBORS, BATCH, LOOPED = 8 / 255, 50, 128, 256
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WAYS = {"exhaustive": "float32", "in bfloat16": "bfloat16", "candidates": "float32", "both screens": "bfloat16"}
+PLANS: dict[str, dict[str, Any]] = {
+    "default": {"streams": 1, "compile": False},
+    "streams": {"streams": torch.get_num_threads(), "compile": False},
+    "compiled": {"streams": 1, "compile": True},
+}
+"""What follows from device and model; what ``tune()`` may find faster; what it may find with ``compile=True``."""
 
 
 def main() -> None:
@@ -61,6 +68,10 @@ def main() -> None:
     parser.add_argument(
         "--way", action="append", choices=tuple(WAYS), help="of the sets; may be repeated; all by default"
     )
+    parser.add_argument(
+        "--plan", action="append", choices=tuple(PLANS), help="may be repeated; of the speed all by default"
+    )
+    parser.add_argument("--batch", type=int, default=BATCH, help="images a forward pass, ours and the plain one's")
     parser.add_argument("--quick", action="store_true", help="1,000 samples in the sets, one pair a ratio")
     parser.add_argument("--keep", type=Path, help="folder of rows that were scored")
     parser.add_argument("--loop", type=int, help=argparse.SUPPRESS)
@@ -72,11 +83,13 @@ def main() -> None:
         return
     print(machine("cpu"))
     if "speed" in (arguments.only or ("speed",)):
-        speed(data.take(np.arange(128 if arguments.quick else 512)), pairs=1 if arguments.quick else 3)
+        samples = data.take(np.arange(128 if arguments.quick else 512))
+        speed(samples, arguments.plan or [*PLANS], arguments.batch, pairs=1 if arguments.quick else 3)
     if "sets" in (arguments.only or ("sets",)):
         some = part(data, limit=1_000 if arguments.quick else arguments.samples)
         for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
-            sets(checkpoint, some, arguments.neighbors, arguments.way or [*WAYS], arguments.keep)
+            for plan in arguments.plan or ("default",):
+                sets(checkpoint, some, arguments.neighbors, arguments.way or [*WAYS], plan, arguments.keep)
 
 
 def classifier(checkpoint: str) -> FastPyTorchClassifier:
@@ -90,18 +103,18 @@ def classifier(checkpoint: str) -> FastPyTorchClassifier:
     )
 
 
-def speed(samples: Samples, pairs: int) -> None:
+def speed(samples: Samples, plans: list[str], batch: int, pairs: int) -> None:
     """Print how fast neighbors are drawn and judged."""
     estimator = classifier(STANDARD)
-    print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {BATCH}")
+    print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {batch}")
     print("| what | against | ratio | goal | neighbors a second, peer and ours |\n|---|---|---|---|---|")
-    for plan in ({"streams": 1}, {"streams": torch.get_num_threads()}):  # the default; what `tune()` finds for it
-        estimator.set_plan(**plan)
+    for plan in plans:
+        estimator.set_plan(**PLANS[plan])
         for way, precision, goal in (("exhaustive", "float32", 2.7), ("screened in bfloat16", "bfloat16", 4.5)):
-            what = f"{way}, streams={plan['streams']}"
-            rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
+            what = f"{way}, {plan}"
+            rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=batch, precision=precision)
             ours = partial(rows, estimator, samples)
-            plain = interleaved(partial(forward, estimator, samples, precision), ours, pairs)
+            plain = interleaved(partial(forward, estimator, samples, precision, batch), ours, pairs)
             told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else None)
             loop = apart([__file__, f"--loop={len(samples)}"], "loop", ours, pairs)
             told(what, "REVa's loop", loop, len(samples), goal)
@@ -113,12 +126,12 @@ def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | None) -
     print(f"| {what} | {peer} | {ratio} | {goal or ''} | {rates} |", flush=True)
 
 
-def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str) -> None:
+def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str, batch: int) -> None:
     """Ask about as many images as there are neighbors, made beforehand: nothing but the network."""
-    x = arranged(torch.from_numpy(samples.x[:BATCH]), estimator.plan)
+    x = arranged(torch.from_numpy(np.resize(samples.x, (batch, *samples.x.shape[1:]))), estimator.plan)
     with exact_float32(), torch.no_grad():
         count = len(samples) * NEIGHBORS
-        estimator.each(lambda part: estimator.predict_tensor(x[: part.stop - part.start], precision), count, BATCH)
+        estimator.each(lambda part: estimator.predict_tensor(x[: part.stop - part.start], precision), count, batch)
 
 
 class Neighborhoods(torch.utils.data.Dataset[tuple[Tensor, int]]):
@@ -152,27 +165,48 @@ def per_instance(network: nn.Module, samples: Samples) -> list[float]:
     return scores
 
 
-def sets(checkpoint: str, data: Dataset, neighbors: int, ways: list[str], keep: Path | None) -> None:
+def loop_seconds(samples: int) -> float:
+    """Return how long REVa's loop takes for one sample, in a process of its own, its first call apart."""
+    peer = Side(__file__, f"--loop={samples}")
+    peer("ready"), peer("loop")
+    taken = seconds(lambda: peer("loop"))
+    peer.close()
+    return taken / samples
+
+
+def sets(checkpoint: str, data: Dataset, neighbors: int, ways: list[str], plan: str, keep: Path | None) -> None:
     """Print what each way of scoring spends, how long it takes, and how its weak set agrees with the exhaustive one."""
     estimator = classifier(checkpoint)
-    print(f"\n{checkpoint}, {len(data):,} samples x {neighbors}, radius 8/255")
-    print("| way | forwards, share of all | seconds | looks | bound on missed | Jaccard | flips left out |")
-    print("|---|---|---|---|---|---|---|")
+    estimator.set_plan(**PLANS[plan])
+    print(f"\n{checkpoint}, {len(data):,} samples x {neighbors}, radius 8/255, plan {plan}")
+    print(
+        "| way | forwards, share of all | seconds | REVa's loop | looks | bound on missed | Jaccard | flips left out |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     whole: Scores | None = None
     for way in (way for way in WAYS if way in ways):
         precision = WAYS[way]
         screen = way in ("candidates", "both screens")
         scorer = neighborhood(RADIUS, neighbors=neighbors, precision=precision, first_order=False, screen=screen)
-        folder = None if keep is None else keep / f"{checkpoint}-{len(data)}x{neighbors}-{way.replace(' ', '-')}"
+        folder = None if keep is None else keep / f"{checkpoint}-{len(data)}x{neighbors}-{plan}-{way.replace(' ', '-')}"
         over = SerialMap(None if folder is None else Parts(folder, "score", SCORES))
+        before = loop_seconds(LOOPED)
         start = time.perf_counter()
         scores = scorer(estimator, data, over)
-        seconds = time.perf_counter() - start
+        taken = time.perf_counter() - start
+        loop = (before + loop_seconds(LOOPED)) / 2 * len(data) * neighbors / NEIGHBORS
         whole = scores if way == "exhaustive" else whole
         screening = scores.facts.get("screening", {})
         share = screening.get("share_drawn", 1.0)
         missed = scores.facts.get("missed_bound", {}).get("upper", 0.0)
-        cells = [way, f"{share:.3f}", f"{seconds:.0f}", screening.get("looks", ""), f"{missed:.4f}"]
+        cells = [
+            way,
+            f"{share:.3f}",
+            f"{taken:.0f}",
+            f"{loop:.0f}, {loop / taken:.2f} times",
+            screening.get("looks", ""),
+            f"{missed:.4f}",
+        ]
         cells += [f"{jaccard(scores, whole):.4f}", flips_left_out(scores, whole)] if whole is not None else ["–", "–"]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
 

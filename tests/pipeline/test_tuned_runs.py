@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from art_weakrobust.cli.app import build
 from art_weakrobust.estimators import tuning
@@ -18,12 +19,15 @@ def measured(monkeypatch):
     plans = []
 
     class Table:
+        compiled = 1.0
+
         def __init__(self, estimator, x, clock):
             assert len(x) == 60
 
         def __call__(self, plan, seconds):
             plans.append(plan)
-            return 1 - 0.3 * (plan["batch_size"] == 64) - 0.3 * (plan["memory_format"] == "contiguous")
+            cost = 1 - 0.3 * (plan["batch_size"] == 64) - 0.3 * (plan["memory_format"] == "contiguous")
+            return cost * (self.compiled if plan["compile"] else 1)
 
     monkeypatch.setattr(tuning, "Stopwatch", Table)
     return plans
@@ -93,6 +97,24 @@ def test_other_work_in_the_same_directory_is_measured_for_itself(work, measured,
     measured.clear()
     assert work("score", *SMALL, "--tune", "--batch-size", "16", "--force") == (0, "")
     assert measured
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_what_is_compiled_is_measured_only_where_it_is_asked_for(work, measured, manifest, monkeypatch, faster):
+    monkeypatch.setattr(tuning.Stopwatch, "compiled", 0.5 if faster else 2.0)
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    assert work("score", *SMALL, "--tune") == (0, "")
+    assert not any(plan["compile"] for plan in measured)
+
+    assert work("score", *SMALL, "--tune", "--compile", "--force") == (0, "")
+    assert any(plan["compile"] for plan in measured)
+    assert manifest()["plan"]["compile"] is faster
+
+
+def test_compiling_without_measuring_is_refused(work, measured):
+    status, error = work("score", *SMALL, "--compile")
+    assert status == 2
+    assert "--compile needs --tune" in error
 
 
 def test_an_estimator_without_a_plan_is_refused(work, measured):

@@ -232,7 +232,7 @@ class ForwardPasses(PyTorchClassifier):
         if training_mode or self.is_rnn:  # cuDNN differentiates an RNN in training mode alone
             return module
         copy = self._search.of(module, self._plan, self._example)
-        return module if copy is None else copy  # compiled, it has no truth value
+        return module if copy is None else copy
 
     def _example(self) -> Tensor:
         """Return images for the check of a copy, standardised; defences are left out, some of which draw at random."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .border import LogitsOnly, rows_of
+from .compiled import Compiled
 from .folding import Pair, folded, pairs, refill
 from .modes import evaluating, generators_kept
 from .plan import FORMATS
@@ -116,7 +117,7 @@ class SearchNetwork:
                 made = self._made(source, plan, images)
                 if made is not None and self._agrees(wrapper, made, images):
                     self._copy = made
-                    self._runs = cast(nn.Module, torch.compile(made)) if plan["compile"] else made
+                    self._runs = Compiled(made).eval() if plan["compile"] else made
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
                 self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 if self.failure != failed_before:

@@ -80,7 +80,8 @@ def tune(
     :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
     :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
     :param precision: of the search path: ``"float32"``, ``"bfloat16"``, or the faster of the two with ``"auto"``.
-    :param compile: whether to try ``torch.compile`` as well: half a minute on two cores.
+    :param compile: whether to try ``torch.compile`` as well: half a minute on two cores, and some seconds whenever a
+        process first asks what was compiled.
     :param again: measure even where a plan is kept.
     :param cost: what is to be small, in place of measured seconds an image.
     :param clock: seconds, from any zero.
@@ -125,7 +126,7 @@ def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict
         "batch_size": _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"]),
     }
     if asked["compile"]:
-        choices["compile"] = CHOICES["compile"]  # last: a program is compiled for one batch size
+        choices["compile"] = CHOICES["compile"]  # last, since it takes seconds a program
     return choices
 
 

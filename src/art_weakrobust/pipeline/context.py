@@ -147,7 +147,8 @@ class Context:
                 f"--tune measures the plan of estimator 'fast', and {self.options.estimator!r} has none to measure; "
                 "leave it out, or use --estimator fast"
             )
-        tune(self.train.take(self.train_ids[:_TUNED_ON]).x)
+        images = self.train.take(self.train_ids[:_TUNED_ON]).x
+        tune(images, compile=True) if self.options.compile else tune(images)
 
     @cached_property
     def _first(self) -> tuple[Any, ModelInfo]:

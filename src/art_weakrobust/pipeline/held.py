@@ -26,7 +26,7 @@ GROWING = {"before": LISTS, "after": LISTS}
 """Stage -> the lists that may grow without --force: types and distances are added to a validation as it is."""
 
 _NOT_ROWS = (
-    *("device", "tune", "download", "ignore_doctor", "baseline", "clean_budget"),
+    *("device", "tune", "compile", "download", "ignore_doctor", "baseline", "clean_budget"),
     *("model_dir", "allow_unsafe_checkpoint"),
 )
 """Options that change no row: device and tuning are in the plan as far as they matter, the budget turns the dial, and

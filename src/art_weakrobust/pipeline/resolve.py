@@ -53,8 +53,8 @@ def resolved(
 def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
     """Return the execution plan that a run directory has scored its samples with, so that going on measures nothing.
 
-    None where nothing was scored yet, or where other work is asked for: another model, other data, or ``--tune`` where
-    it was not asked for, or the other way about.
+    None where nothing was scored yet, or where other work is asked for: another model, other data, or ``--tune`` or
+    ``--compile`` where it was not asked for, or the other way about.
     """
     if not (out / MANIFEST).is_file():
         return None
@@ -63,7 +63,8 @@ def recorded_plan(out: Path, options: Options) -> dict[str, Any] | None:
     scored = manifest["stages"].get("score", {}).get("options", {})
     asked = plain(options.of("model", "data"))
     same = all(value == asked[name] for name, value in scored.items() if name in asked)
-    if not same or manifest.get("arguments", {}).get("tune", False) != options.tune:
+    given = manifest.get("arguments", {})
+    if not same or any(given.get(name, False) != getattr(options, name) for name in ("tune", "compile")):
         return None
     plan: dict[str, Any] | None = scored.get("plan")
     return plan

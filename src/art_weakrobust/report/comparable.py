@@ -12,7 +12,7 @@ from .typography import known, setting
 
 Row = dict[str, Any]
 _NORMS = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
-_NO_SETTING = ("out", "device", "download", "model_dir", "tune")
+_NO_SETTING = ("out", "device", "download", "model_dir", "tune", "compile")
 """Options that change no figure."""
 
 
