@@ -485,3 +485,20 @@ def test_labels_are_looked_into_once_for_an_attack_and_again_when_written(prepro
 
     assert not torch.equal(classifier.loss_gradient(XT, labels), before)
     assert len(looked) == 2
+
+
+def test_the_model_is_looked_at_once_for_the_steps_on_a_large_batch_and_again_for_other_labels(monkeypatch) -> None:
+    classifier, looks = fast(), []
+    classifier.set_plan(batch_size=2)
+    doubt = classifier._search.doubt
+    monkeypatch.setattr(classifier._search, "doubt", lambda: looks.append(1) or doubt())
+    labels = nn.functional.one_hot(YT, CLASSES).float()
+
+    first, second = (classifier.loss_gradient(XT, labels) for _ in range(2))
+    assert torch.equal(first, second)
+    assert len(looks) == 1
+
+    for other in (labels.clone(), labels.copy_(labels.roll(1, 1))):
+        expected = fast(copy.deepcopy(classifier.model)).loss_gradient(XT, other.clone())
+        torch.testing.assert_close(classifier.loss_gradient(XT, other), expected, rtol=1e-4, atol=1e-7)
+    assert len(looks) == 3

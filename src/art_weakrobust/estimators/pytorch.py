@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from ..protocols import ModelInfo
 
-_BATCHES = 2
-"""Batches of the plan that are differentiated at once where more images are given, on a CPU."""
-
 
 def answers_as_its_module(estimator: Any) -> bool:
     """Return whether an estimator's predictions and gradients are those of its PyTorch module, and nothing is added."""
@@ -152,8 +149,8 @@ class FastPyTorchClassifier(TensorPasses):
         return self._pulled_back(x, gradient if share is None else gradient * share)
 
     def _parts(self, n: int, whole: bool) -> list[slice]:
-        """Return the parts of a batch to differentiate one by one: on a CPU larger ones take longer."""
-        size = n if whole or self._device.type != "cpu" or n == 0 else _BATCHES * self._plan["batch_size"]
+        """Return the parts of a batch to differentiate one by one: on a CPU larger ones fall out of its caches."""
+        size = n if whole or self._device.type != "cpu" or n == 0 else self._plan["batch_size"]
         return [slice(None)] if n <= size else [slice(start, start + size) for start in range(0, n, size)]
 
     def class_gradient(self, x: Any, label: Any = None, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
