@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,13 +18,13 @@ from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.testing.networks import small_cnn
 
 SHAPE, CLASSES = (3, 8, 8), 5
-X = torch.rand(9, *SHAPE, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=torch.channels_last)
+X = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=torch.channels_last)
 
 
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
     """No program of another test is known."""
-    torch._dynamo.reset()  # type: ignore[no-untyped-call]
+    torch._dynamo.reset()
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-@pytest.mark.parametrize("sizes", [(1, 9, 3, 2, 9, 1), (9, 1, 4), (2, 7)])
+@pytest.mark.parametrize("sizes", [(1, 40, 3, 2, 16, 1), (40, 1, 17), (15, 16), (0, 9)])
 def test_one_program_serves_every_number_of_images(
     network: nn.Module, programs: list[Any], sizes: tuple[int, ...]
 ) -> None:
@@ -60,7 +62,7 @@ def test_one_program_serves_every_number_of_images(
 def test_gradients_are_those_of_the_network(network: nn.Module, programs: list[Any]) -> None:
     compiled = Compiled(network)
 
-    for size in (1, 9, 4):
+    for size in (1, 40, 4):
         found = []
         for asked in (network, compiled):
             leaf = X[:size].clone().requires_grad_(True)
@@ -69,6 +71,38 @@ def test_gradients_are_those_of_the_network(network: nn.Module, programs: list[A
         torch.testing.assert_close(*found)
 
     assert len(programs) == 1
+
+
+@pytest.mark.skipif(
+    "isolate_recompiles" not in inspect.signature(torch.compile).parameters,
+    reason="PyTorch counts all networks together",
+)
+def test_the_programs_of_a_network_are_counted_apart_from_those_of_others(programs: list[Any]) -> None:
+    images = [torch.rand(20, 3, 4 + more, 4) for more in range(10)]  # more than PyTorch makes of one network
+    networks = [LogitsOnly(small_cnn((3, 4 + more, 4), CLASSES)).eval() for more in range(10)]
+
+    with torch.no_grad():
+        for network, x in zip(networks, images, strict=True):
+            Compiled(network)(x)
+
+    assert len(programs) == 10
+
+
+def test_where_nothing_can_be_compiled_the_model_is_asked_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def backend(_program: Any, _inputs: Any) -> Any:
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    classifier = FastPyTorchClassifier(
+        small_cnn(SHAPE, CLASSES), nn.CrossEntropyLoss(), SHAPE, CLASSES, clip_values=(0, 1), device_type="cpu"
+    )
+    expected = classifier.predict(X.numpy())
+
+    classifier.set_plan(compile=True)
+
+    np.testing.assert_allclose(classifier.predict_tensor(X).numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert classifier.search_failure is not None
+    assert "no compiler here" in classifier.search_failure
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for a CPU takes g++")
@@ -88,7 +122,7 @@ def test_what_is_compiled_answers_an_image_alike_in_any_company_and_keeps_what_i
     whole = asked(X)
     torch.testing.assert_close(whole, expected)
     torch.testing.assert_close(classifier.input_gradient(X, labels), gradient)
-    for size in (1, 2, 5):
+    for size in (1, 2, 15, 16, 33):
         torch.testing.assert_close(asked(X[:size]), whole[:size], rtol=1e-6, atol=1e-6)
     broken = X.clone()
     broken[3, 0, 2, 2] = torch.nan

@@ -21,7 +21,7 @@ def measured(monkeypatch):
     class Table:
         compiled = 1.0
 
-        def __init__(self, estimator, x, clock):
+        def __init__(self, estimator, x, clock, gradients=True):
             assert len(x) == 60
 
         def __call__(self, plan, seconds):
@@ -102,7 +102,7 @@ def test_other_work_in_the_same_directory_is_measured_for_itself(work, measured,
 @pytest.mark.parametrize("faster", [True, False])
 def test_what_is_compiled_is_measured_only_where_it_is_asked_for(work, measured, manifest, monkeypatch, faster):
     monkeypatch.setattr(tuning.Stopwatch, "compiled", 0.5 if faster else 2.0)
-    monkeypatch.setattr(torch, "compile", lambda network: network)
+    monkeypatch.setattr(torch, "compile", lambda network, **_options: network)
     assert work("score", *SMALL, "--tune") == (0, "")
     assert not any(plan["compile"] for plan in measured)
 

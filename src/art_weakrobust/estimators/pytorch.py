@@ -136,8 +136,6 @@ class FastPyTorchClassifier(TensorPasses):
         if len(parts) == 1:  # with the labels as they came: the same object at every step of an attack
             return self._gradient_of_part(network, x, y, len(x))
         gradients = [self._gradient_of_part(network, x[part], y[part], len(x)) for part in parts]
-        if isinstance(y, Tensor) and self._only_standardises:
-            self._loss_labels(y)  # known at the next step, in place of those of the last part
         return torch.cat(gradients) if isinstance(x, Tensor) else np.concatenate(gradients)
 
     def _gradient_of_part(self, network: nn.Module, x: Any, y: Any, whole: int) -> Any:
@@ -149,7 +147,7 @@ class FastPyTorchClassifier(TensorPasses):
         return self._pulled_back(x, gradient if share is None else gradient * share)
 
     def _parts(self, n: int, whole: bool) -> list[slice]:
-        """Return the parts of a batch to differentiate one by one: on a CPU larger ones fall out of its caches."""
+        """Return the parts of a batch to differentiate one by one; on a CPU larger ones fall out of its caches."""
         size = n if whole or self._device.type != "cpu" or n == 0 else self._plan["batch_size"]
         return [slice(None)] if n <= size else [slice(start, start + size) for start in range(0, n, size)]
 

@@ -116,8 +116,9 @@ class SearchNetwork:
                 images = example()
                 made = self._made(source, plan, images)
                 if made is not None and self._agrees(wrapper, made, images):
-                    self._copy = made
-                    self._runs = Compiled(made).eval() if plan["compile"] else made
+                    runs = Compiled(made).eval() if plan["compile"] else made
+                    if runs is made or self._agrees(wrapper, runs, images):  # compiles, which may fail
+                        self._copy, self._runs = made, runs
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
                 self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 if self.failure != failed_before:
@@ -135,7 +136,7 @@ class SearchNetwork:
         return copy.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
 
     @staticmethod
-    def _agrees(wrapper: LogitsOnly, made: LogitsOnly, images: Tensor) -> bool:
+    def _agrees(wrapper: LogitsOnly, made: nn.Module, images: Tensor) -> bool:
         """Return whether the copy answers as the original, and calling the original does not change it."""
         module = wrapper._model
         with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.no_grad():

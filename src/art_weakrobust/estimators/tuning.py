@@ -50,7 +50,7 @@ _BATCHES = 4
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
-_VERSION = 5  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 6  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]

@@ -57,7 +57,7 @@ class Options:
     estimator: str = _option("fast", "ART estimator to wrap the model in.", "model")
     device: str | None = _option(None, "Device: cpu, cuda, cuda:1, mps; the fastest there is, if not given.", "model")
     tune: bool = _option(False, "Measure first which execution plan is fastest on this machine, and keep it.", "model")
-    compile: bool = _option(False, "With --tune: try torch.compile as well, which pays on large sets.", "model")
+    compile: bool = _option(False, "With --tune: try torch.compile as well, half a minute on two cores.", "model")
     dataset: str = _option("digits", "Data, as NAME or NAME:ARGUMENT, e.g. parquet:PATH, npz:PATH.", "data")
     split: str = _option("train", "Split to score and to fine-tune on; one alone is halved, all is the whole.", "data")
     label_column: str | None = _option(None, "Column of the labels, where the data set has several.", "data")
@@ -150,7 +150,9 @@ class Options:
         if self.kinds is not None and not self.triage:
             raise UsageError(f"--kinds {self.kinds!r} needs --triage, which says of what kind each sample is")
         if self.compile and not self.tune:
-            raise UsageError("--compile needs --tune, which measures whether compiled is faster here")
+            raise UsageError(
+                "--compile needs --tune, which measures whether that is faster here: give both, or --no-compile"
+            )
         if not 0 < self.weak_weight < inf:
             raise UsageError(f"--weak-weight {self.weak_weight:g} has to be a finite number above zero")
         if self.clean_budget is not None and not self.clean_budget >= 0:
