@@ -71,7 +71,6 @@ def main() -> None:
     parser.add_argument(
         "--plan", action="append", choices=tuple(PLANS), help="may be repeated; of the speed all by default"
     )
-    parser.add_argument("--batch", type=int, default=BATCH, help="images a forward pass, ours and the plain one's")
     parser.add_argument("--quick", action="store_true", help="1,000 samples in the sets, one pair a ratio")
     parser.add_argument("--keep", type=Path, help="folder of rows that were scored")
     parser.add_argument("--loop", type=int, help=argparse.SUPPRESS)
@@ -84,7 +83,7 @@ def main() -> None:
     print(machine("cpu"))
     if "speed" in (arguments.only or ("speed",)):
         samples = data.take(np.arange(128 if arguments.quick else 512))
-        speed(samples, arguments.plan or [*PLANS], arguments.batch, pairs=1 if arguments.quick else 3)
+        speed(samples, arguments.plan or [*PLANS], pairs=1 if arguments.quick else 3)
     if "sets" in (arguments.only or ("sets",)):
         some = part(data, limit=1_000 if arguments.quick else arguments.samples)
         for checkpoint in arguments.checkpoint or (STANDARD, ROBUST):
@@ -103,18 +102,18 @@ def classifier(checkpoint: str) -> FastPyTorchClassifier:
     )
 
 
-def speed(samples: Samples, plans: list[str], batch: int, pairs: int) -> None:
+def speed(samples: Samples, plans: list[str], pairs: int) -> None:
     """Print how fast neighbors are drawn and judged."""
     estimator = classifier(STANDARD)
-    print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {batch}")
+    print(f"{len(samples)} images x {NEIGHBORS} neighbors, batches of {BATCH}")
     print("| what | against | ratio | goal | neighbors a second, peer and ours |\n|---|---|---|---|---|")
     for plan in plans:
         estimator.set_plan(**PLANS[plan])
         for way, precision, goal in (("exhaustive", "float32", 2.7), ("screened in bfloat16", "bfloat16", 4.5)):
             what = f"{way}, {plan}"
-            rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=batch, precision=precision)
+            rows = NeighborRows(source=Uniform(radius=RADIUS), last=NEIGHBORS, batch_size=BATCH, precision=precision)
             ours = partial(rows, estimator, samples)
-            plain = interleaved(partial(forward, estimator, samples, precision, batch), ours, pairs)
+            plain = interleaved(partial(forward, estimator, samples, precision), ours, pairs)
             told(what, f"plain forward, {precision}", plain, len(samples), 0.95 if precision == "float32" else None)
             loop = apart([__file__, f"--loop={len(samples)}"], "loop", ours, pairs)
             told(what, "REVa's loop", loop, len(samples), goal)
@@ -126,12 +125,12 @@ def told(what: str, peer: str, ratio: Ratio, samples: int, goal: float | None) -
     print(f"| {what} | {peer} | {ratio} | {goal or ''} | {rates} |", flush=True)
 
 
-def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str, batch: int) -> None:
+def forward(estimator: FastPyTorchClassifier, samples: Samples, precision: str) -> None:
     """Ask about as many images as there are neighbors, made beforehand: nothing but the network."""
-    x = arranged(torch.from_numpy(np.resize(samples.x, (batch, *samples.x.shape[1:]))), estimator.plan)
+    x = arranged(torch.from_numpy(samples.x[:BATCH]), estimator.plan)
     with exact_float32(), torch.no_grad():
         count = len(samples) * NEIGHBORS
-        estimator.each(lambda part: estimator.predict_tensor(x[: part.stop - part.start], precision), count, batch)
+        estimator.each(lambda part: estimator.predict_tensor(x[: part.stop - part.start], precision), count, BATCH)
 
 
 class Neighborhoods(torch.utils.data.Dataset[tuple[Tensor, int]]):

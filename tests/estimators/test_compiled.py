@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from art_weakrobust.estimators.border import LogitsOnly
 from art_weakrobust.estimators.compiled import Compiled
@@ -116,14 +116,11 @@ def test_what_is_compiled_answers_an_image_alike_in_any_company_and_keeps_what_i
 
     classifier.set_plan(compile=True)
 
-    def asked(x: Tensor) -> Tensor:
-        return classifier.predict_tensor(x)
-
-    whole = asked(X)
+    whole = classifier.predict_tensor(X)
     torch.testing.assert_close(whole, expected)
     torch.testing.assert_close(classifier.input_gradient(X, labels), gradient)
     for size in (1, 2, 15, 16, 33):
-        torch.testing.assert_close(asked(X[:size]), whole[:size], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(classifier.predict_tensor(X[:size]), whole[:size], rtol=1e-6, atol=1e-6)
     broken = X.clone()
     broken[3, 0, 2, 2] = torch.nan
-    assert asked(broken).isnan().any(1).tolist() == [row == 3 for row in range(len(X))]
+    assert classifier.predict_tensor(broken).isnan().any(1).tolist() == [row == 3 for row in range(len(X))]

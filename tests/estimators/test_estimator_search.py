@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -382,6 +383,16 @@ def test_a_compiled_copy_is_asked_where_the_plan_says_so(monkeypatch: pytest.Mon
     agrees(classifier)
     assert len(compiled) == 1
     assert compiled[0] in classifier._network().modules()
+
+
+def test_what_torch_compile_returns_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    classifier = fast(linear(SHAPE, CLASSES))
+
+    classifier.set_plan(compile=True)
+
+    agrees(classifier)
+    assert searches_on_a_copy(classifier)
 
 
 @pytest.mark.parametrize(
