@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
 from ..errors import ModelError
@@ -67,6 +68,15 @@ def float32_tensor(x: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """
     tensor = x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, dtype=np.float32, order="C"))
     return tensor.to(device=device, dtype=torch.float32, copy=isinstance(x, Tensor))
+
+
+def standardiser(preprocessing: Any, device: torch.device) -> Any:
+    """Return ``(mean, std)`` as an operation of ART on the device; anything else as it is."""
+    if not isinstance(preprocessing, tuple):
+        return preprocessing
+    operation = StandardisationMeanStdPyTorch(mean=preprocessing[0], std=preprocessing[1], device_type="cpu")
+    operation._device = device
+    return operation
 
 
 def stream(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: int, nb_classes: int) -> np.ndarray:

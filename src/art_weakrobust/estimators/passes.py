@@ -13,7 +13,7 @@ from art.estimators.classification import PyTorchClassifier
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
-from .border import LogitsOnly, float32_tensor, rows_of, stream
+from .border import LogitsOnly, float32_tensor, rows_of, standardiser, stream
 from .labels import LabelsKnown, label_rules
 from .malloc import keep_freed_memory
 from .modes import evaluating, set_mode
@@ -66,7 +66,7 @@ class ForwardPasses(PyTorchClassifier):
             clip_values=clip_values,
             preprocessing_defences=preprocessing_defences,
             postprocessing_defences=postprocessing_defences,
-            preprocessing=self._standardiser(preprocessing),
+            preprocessing=standardiser(preprocessing, self._chosen_device),
             device_type=device_type,
         )
         self.forwards = 0
@@ -75,14 +75,6 @@ class ForwardPasses(PyTorchClassifier):
 
     def _make_model_wrapper(self, model: nn.Module) -> nn.Module:
         return LogitsOnly(model)
-
-    def _standardiser(self, preprocessing: Any) -> Any:
-        """Return ``(mean, std)`` as an operation on this device; anything else as it is."""
-        if not isinstance(preprocessing, tuple):
-            return preprocessing
-        operation = StandardisationMeanStdPyTorch(mean=preprocessing[0], std=preprocessing[1], device_type="cpu")
-        operation._device = self._chosen_device
-        return operation
 
     def _settle(self) -> None:
         """Derive what follows from model, loss and device."""
@@ -129,7 +121,7 @@ class ForwardPasses(PyTorchClassifier):
         if "model" in kwargs:
             kwargs["model"] = self._make_model_wrapper(kwargs["model"])
         if "preprocessing" in kwargs:
-            kwargs["preprocessing"] = self._standardiser(kwargs["preprocessing"])
+            kwargs["preprocessing"] = standardiser(kwargs["preprocessing"], self._chosen_device)
         precision = kwargs.pop("precision", None)
         super().set_params(**kwargs)
         if precision is not None:
@@ -162,13 +154,14 @@ class ForwardPasses(PyTorchClassifier):
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
-        :param batch_size: images a forward pass; that of the plan by default, ART's 128 unless somebody changed it.
+        :param batch_size: images a forward pass, at most (see :meth:`_at_once`); that of the plan by default, ART's 128
+            unless somebody changed it.
         :param training_mode: whether the model is in training mode, and stays so, or in evaluation mode.
         :param _kwargs: what attacks and evaluations of ART pass on (``y``, ``logits``, ...); without effect.
         """
         self._search.doubt()  # attacks begin or end with a prediction
         set_mode(self._model, training_mode)
-        size = batch_size or self._plan["batch_size"]
+        size = self._at_once(batch_size or self._plan["batch_size"], len(x), training_mode)
         network = None if training_mode or size < 1 else self._in_streams(len(x))
         if network is None:
             return self.predict_by_module(x, size)
@@ -183,11 +176,18 @@ class ForwardPasses(PyTorchClassifier):
             outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
         return self._postprocessed(outputs)
 
+    def _at_once(self, asked: int, n: int, training_mode: bool) -> int:
+        """Return the images of a pass: on a CPU those of the plan at most, since more of them fall out of its caches.
+
+        A copy is the proof that nobody sees the difference: no hook, no counter, no image that is answered by others.
+        """
+        most: int = self._plan["batch_size"]
+        whole = self._device.type != "cpu" or min(asked, n) <= most or self._network(training_mode) is self._model
+        return asked if whole else most
+
     def _in_streams(self, n: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
-        if self._plan["streams"] == 1 or in_a_stream() or not n or not self._may_stream:
-            return None
-        if self._plan["compile"]:
+        if self._plan["streams"] == 1 or self._plan["compile"] or in_a_stream() or not n or not self._may_stream:
             return None  # compiled code brings threads of its own
         network = self._network()
         return None if network is self._model else network

@@ -131,8 +131,7 @@ class FastPyTorchClassifier(TensorPasses):
         if self._labels_known is None or not self._labels_known.are(y):
             self._search.doubt()  # but for the further steps on one batch, which PGD takes with the same tensor
         network = self._network(training_mode)
-        whole = training_mode or share_of_part(self._loss, 1, 1) is None
-        parts = self._parts(len(x), whole)
+        parts = self._parts(len(x), training_mode or network is self._model or share_of_part(self._loss, 1, 1) is None)
         if len(parts) == 1:  # with the labels as they came: the same object at every step of an attack
             return self._gradient_of_part(network, x, y, len(x))
         gradients = [self._gradient_of_part(network, x[part], y[part], len(x)) for part in parts]
@@ -167,7 +166,7 @@ class FastPyTorchClassifier(TensorPasses):
         self._set_gradient_mode(training_mode)
         self._search.doubt()
         network, gradients = self._network(training_mode), []
-        for part in self._parts(len(x), training_mode):
+        for part in self._parts(len(x), training_mode or network is self._model):
             with differentiating(network):
                 leaf, inputs, _ = self._leaf(x[part])
                 logits = self._searched(network, inputs)[:, : self.nb_classes]

@@ -42,8 +42,9 @@ class SearchNetwork:
     A write to a parameter or buffer is seen by PyTorch's version counters; one through ``.data`` and a change of a
     plain attribute only after :meth:`doubt`, since to look for these takes a while. Where only values have changed,
     they are folded again; otherwise the copy is made anew. There is no copy where hooks watch the module, where it
-    writes to itself when it is called, or where the copy's answers are not those of the original; nor where it cannot
-    be made, which is told in a warning, and in ``failure`` until the copy is tried again.
+    writes to itself when it is called, where what it answers to an image depends on others in the batch, or where the
+    copy's answers are not those of the original; nor where it cannot be made, which is told in a warning, and in
+    ``failure`` until the copy is tried again.
     """
 
     def __init__(self) -> None:
@@ -115,7 +116,7 @@ class SearchNetwork:
             try:
                 images = example()
                 made = self._made(source, plan, images)
-                if made is not None and self._agrees(wrapper, made, images):
+                if made is not None and self._agrees(wrapper, made, images) and _each_by_itself(made, images):
                     runs = Compiled(made).eval() if plan["compile"] else made
                     if runs is made or self._agrees(wrapper, runs, images):  # compiles, which may fail
                         self._copy, self._runs = made, runs
@@ -144,15 +145,31 @@ class SearchNetwork:
             expected, got = (rows_of(asked(images.clone())[-1]) for asked in (wrapper, made))
             after = Glance.at(module)
             steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
-        softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
-        relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-        agrees = bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
+        softmax, agrees = _difference(expected, got)
         if not (steady and agrees):
             why = (
-                f"its copy's probabilities differ by {float(softmax):.1e}" if steady else "it changes when it is called"
+                f"its copy's probabilities differ by {softmax:.1e}" if steady else "it changes when it is called"
             )
             _log.info("%s is searched on as it is: %s", type(module).__name__, why)
         return steady and agrees
+
+
+def _each_by_itself(made: nn.Module, images: Tensor) -> bool:
+    """Return whether a network answers to half of a batch as it does in the whole: batches may then be cut."""
+    half = len(images) // 2
+    with exact_float32(), torch.no_grad():
+        whole, part = (rows_of(made(some.clone())[-1]) for some in (images, images[:half]))
+    softmax, agrees = _difference(whole[:half], part)
+    if not agrees:
+        _log.info("the model is searched on as it is: probabilities differ by %.1e with the rest of a batch", softmax)
+    return agrees
+
+
+def _difference(expected: Tensor, got: Tensor) -> tuple[float, bool]:
+    """Return by how much probabilities differ, and whether these and logits are within their tolerances."""
+    softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
+    relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+    return float(softmax), bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
 
 
 def _asks_for_a_copy(plan: Mapping[str, Any]) -> bool:
