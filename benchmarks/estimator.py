@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", default="resnet20_cifar10")
+    parser.add_argument("--compile", action="store_true", help="tune() tries torch.compile as well")
     parser.add_argument("--peak", choices=("stock", "fast"), help=argparse.SUPPRESS)
     parser.add_argument("--side", choices=("stock", "fast"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -76,6 +77,7 @@ def classifier(kind: type[PyTorchClassifier], arguments: argparse.Namespace) -> 
 def measure(arguments: argparse.Namespace) -> None:
     """Print the table."""
     options = [f"--{key}={getattr(arguments, key)}" for key in ("images", "device", "checkpoint")]
+    options += ["--compile"] * arguments.compile
     table = rows(arguments.images)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in table}
     for number in range(arguments.pairs):
@@ -137,10 +139,10 @@ def fast(arguments: argparse.Namespace) -> dict[str, Work]:
     few, labels = samples.x[:256], one_hot(samples)
 
     def tune() -> None:
-        tuned.tune(few)
+        tuned.tune(few, compile=arguments.compile)
 
     def plans() -> str:
-        exact.tune(few, precision="float32")
+        exact.tune(few, precision="float32", compile=arguments.compile)
         told = f"plan {tuned.plan}; in float32 {exact.plan}"
         tuned.set_plan(precision="bfloat16")  # also where it did not win
         return told

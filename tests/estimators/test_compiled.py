@@ -73,6 +73,21 @@ def test_gradients_are_those_of_the_network(network: nn.Module, programs: list[A
     assert len(programs) == 1
 
 
+def test_each_precision_has_one_program_which_computes_in_it(network: nn.Module, programs: list[Any]) -> None:
+    compiled = Compiled(network)
+    answers = {}
+    with torch.no_grad():
+        for size in (40, 1, 17):
+            for enabled in (False, True):
+                with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                    (logits,), (expected,) = compiled(X[:size]), network(X[:size])
+                torch.testing.assert_close(logits, expected)
+                answers[enabled] = logits
+
+    assert len(programs) == 2
+    assert not torch.equal(answers[False], answers[True])
+
+
 @pytest.mark.skipif(
     "isolate_recompiles" not in inspect.signature(torch.compile).parameters,
     reason="PyTorch counts all networks together",

@@ -14,7 +14,8 @@ from torch import nn
 from art_weakrobust.errors import ModelError, UsageError
 from art_weakrobust.estimators import tuning
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
-from art_weakrobust.estimators.tuning import LEAST_GAIN, Stopwatch
+from art_weakrobust.estimators.stopwatch import Stopwatch
+from art_weakrobust.estimators.tuning import LEAST_GAIN
 from art_weakrobust.testing.networks import small_cnn
 
 SHAPE, CLASSES = (3, 8, 8), 5
@@ -116,6 +117,38 @@ def test_compilation_is_tried_last_and_only_where_asked_for(asked):
     plan = fast().tune(compile=asked, cost=price(tried, compile_True=0.5))
     assert [plan["compile"] for plan in tried] == [False] * (len(tried) - asked) + [True] * asked
     assert plan["compile"] is asked
+
+
+@pytest.mark.parametrize(("faster", "chosen"), [(0.45, (True, 1)), (0.55, (False, 2))])
+def test_compilation_takes_the_place_of_streams_where_it_gains_more(faster, chosen, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    tried = []
+
+    def cost(plan, seconds):
+        alone = price(tried, streams_2=0.5)(plan, seconds)
+        return faster if plan["compile"] else alone
+
+    plan = fast().tune(compile=True, cost=cost)
+    assert (plan["compile"], plan["streams"]) == chosen
+
+
+def test_each_key_is_judged_by_the_passes_that_it_changes(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    measured = {}
+
+    class Noted(Stopwatch):
+        def __call__(self, plan, _seconds):
+            changed = {key for key, value in plan.items() if value != DEFAULT.get(key, False)} or {"default"}
+            measured.setdefault((self._gradients, self._searches), set()).update(changed)
+            return 1.0
+
+    monkeypatch.setattr(tuning, "Stopwatch", Noted)
+    fast().tune(compile=True)
+    both = {"default", "precision", "memory_format", "folding", "batch_size"}
+    assert measured.pop((True, False)) == both
+    assert measured.pop((False, True)) >= {"streams"}
+    assert measured.pop((True, True)) >= {"compile"}
+    assert not measured
 
 
 def test_images_that_are_not_planes_are_never_channels_last():
@@ -310,6 +343,7 @@ class Paced:
     def predict_tensor(self, x, precision):
         assert precision == self.plan["precision"]
         self.now += len(x) * self.seconds / 4
+        return torch.zeros(len(x), CLASSES)
 
     def loss_gradient_tensor(self, x, y):
         assert len(x) == len(y)
@@ -328,10 +362,17 @@ def test_the_cost_is_seconds_an_image_without_the_first_pass(images):
 
 def test_a_prediction_alone_can_be_measured():
     estimator = Paced(seconds=1 / 1024)
-    cost = Stopwatch(estimator, X, gradients=False, clock=lambda: estimator.now)
+    cost = Stopwatch(estimator, X, gradients=False, searches=True, clock=lambda: estimator.now)
     assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(
         3 / 4096
     )  # a half for predict, a quarter for the search
+    assert set(estimator.passes) == {8, 4 * 128}
+
+
+def test_all_passes_can_be_measured_at_once():
+    estimator = Paced(seconds=1 / 1024)
+    cost = Stopwatch(estimator, X, searches=True, clock=lambda: estimator.now)
+    assert cost(DEFAULT, 2.0) == pytest.approx(5 / 4096)
     assert set(estimator.passes) == {8, 4 * 128}
 
 
@@ -375,7 +416,7 @@ def test_where_preprocessing_may_be_anything_streams_are_not_measured(monkeypatc
 
 def test_later_plans_are_measured_on_as_many_batches_as_the_first():
     estimator = Paced(seconds=1 / 256, first=1.0)
-    cost = Stopwatch(estimator, X, gradients=False, clock=lambda: estimator.now)
+    cost = Stopwatch(estimator, X, gradients=False, searches=True, clock=lambda: estimator.now)
     cost(DEFAULT, 1.5)
     first = max(estimator.passes)
     estimator.seconds /= 8

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from art_weakrobust.cli.app import build
+from art_weakrobust.errors import UsageError
 from art_weakrobust.estimators import tuning
+from art_weakrobust.pipeline.measuring import tune
+from art_weakrobust.pipeline.options import Options
 
 SMALL = ("--limit", "60", "--neighbors", "2", "--radius", "0.3", "--quiet")
 
@@ -21,7 +24,7 @@ def measured(monkeypatch):
     class Table:
         compiled = 1.0
 
-        def __init__(self, estimator, x, clock, gradients=True):
+        def __init__(self, estimator, x, clock, gradients=True, searches=False):
             assert len(x) == 60
 
         def __call__(self, plan, seconds):
@@ -100,7 +103,9 @@ def test_other_work_in_the_same_directory_is_measured_for_itself(work, measured,
 
 
 @pytest.mark.parametrize("faster", [True, False])
-def test_what_is_compiled_is_measured_only_where_it_is_asked_for(work, measured, manifest, monkeypatch, faster):
+def test_what_is_compiled_is_measured_only_where_it_is_asked_for(
+    work, measured, manifest, monkeypatch, tmp_path, faster
+):
     monkeypatch.setattr(tuning.Stopwatch, "compiled", 0.5 if faster else 2.0)
     monkeypatch.setattr(torch, "compile", lambda network, **_options: network)
     assert work("score", *SMALL, "--tune") == (0, "")
@@ -108,6 +113,12 @@ def test_what_is_compiled_is_measured_only_where_it_is_asked_for(work, measured,
 
     assert work("score", *SMALL, "--tune", "--compile", "--force") == (0, "")
     assert any(plan["compile"] for plan in measured)
+    assert manifest()["plan"]["compile"] is faster
+
+    forget(tmp_path)
+    measured.clear()
+    assert work("score", *SMALL, "--tune", "--compile") == (0, "")  # gone on with
+    assert not measured
     assert manifest()["plan"]["compile"] is faster
 
 
@@ -121,3 +132,31 @@ def test_an_estimator_without_a_plan_is_refused(work, measured):
     status, error = work("score", *SMALL, "--tune", "--estimator", "stock")
     assert status == 2
     assert "--estimator fast" in error
+
+
+class TunesAlone:
+    """Somebody's estimator, which knows nothing of compiled code."""
+
+    def tune(self, images):
+        self.asked = images, False
+
+
+class TunesAnything:
+    """Somebody's estimator, which hands on what it is given."""
+
+    def tune(self, images, **asked):
+        self.asked = images, asked["compile"]
+
+
+def test_a_plugin_that_cannot_compile_measures_without_and_says_so_where_it_is_asked_to():
+    estimator, images = TunesAlone(), object()
+    tune(estimator, images, Options(tune=True, estimator="theirs"))
+    assert estimator.asked == (images, False)
+    with pytest.raises(UsageError, match="that of estimator 'theirs' takes no compile="):
+        tune(estimator, images, Options(tune=True, compile=True, estimator="theirs"))
+
+
+def test_a_plugin_that_compiles_is_asked_to():
+    estimator, images = TunesAnything(), object()
+    tune(estimator, images, Options(tune=True, compile=True, estimator="theirs"))
+    assert estimator.asked == (images, True)

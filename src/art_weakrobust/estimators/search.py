@@ -147,9 +147,7 @@ class SearchNetwork:
             steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
         softmax, agrees = _difference(expected, got)
         if not (steady and agrees):
-            why = (
-                f"its copy's probabilities differ by {softmax:.1e}" if steady else "it changes when it is called"
-            )
+            why = f"its copy's probabilities differ by {softmax:.1e}" if steady else "it changes when it is called"
             _log.info("%s is searched on as it is: %s", type(module).__name__, why)
         return steady and agrees
 

@@ -28,7 +28,7 @@ from .memory import halving, is_out_of_memory
 from .modes import evaluating
 from .plan import CHOICES, plan_for
 from .precision import native_precision, precision_on
-from .search import example_images
+from .stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
@@ -44,13 +44,10 @@ _BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
 _PREDICTING = 0.2
 """Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
 
-_BATCHES = 4
-"""Batches of one prediction where it is measured by itself: streams have to be set up, and some end before others."""
+_COMPILING = 0.2
+"""Share of the time in which ``compile`` is measured, compilation apart, against all that was settled before."""
 
-_PROBE = 8
-"""Images of the first look at how slow a model is, and the fewest that are measured."""
-
-_VERSION = 6  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 7  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
@@ -71,11 +68,11 @@ def tune(
     """Find the fastest execution plan for this model on this machine, follow it from now on, and return it.
 
     What is measured is a prediction and an input gradient of the search path; for ``streams``, parts of a batch side by
-    side, predictions alone, in float32 and in the precision of the search. ``predict`` stays in float32 whatever the
-    plan says, and with the model itself unless there are streams, which ask the folded copy; precision and compilation
-    are the search path's alone. The plan is kept in the package's cache
-    folder by architecture, device, versions and what was asked, so that a second call measures nothing. Neither
-    weights, training flags, counters nor any generator are changed.
+    side, predictions alone, by ``predict`` and in the precision of the search; for ``compile``, which takes the place
+    of streams, all three. ``predict`` stays in float32 whatever the plan says, and with the model itself unless there
+    are streams, which ask the folded copy; precision and compilation are the search path's alone. The plan is kept in
+    the package's cache folder by architecture, device, versions and what was asked, so that a second call measures
+    nothing. Neither weights, training flags, counters nor any generator are changed.
 
     :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
     :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
@@ -100,13 +97,7 @@ def tune(
     start = plan_for(device, estimator.model, precision=precisions[0])  # what was tuned before must not matter
     with _unnoticed(estimator):
         try:
-            cost_of_both = cost or Stopwatch(estimator, x, clock=clock)
-            threads = torch.get_num_threads()
-            part = seconds * _PREDICTING if threads > 1 and estimator._may_stream else 0.0
-            plan = _fastest(start, _choices(estimator, asked), cost_of_both, seconds - part, clock)
-            if part and not plan["compile"]:
-                predicting = cost or Stopwatch(estimator, x, gradients=False, clock=clock)
-                plan = _fastest(plan, {"streams": (threads,)}, predicting, part, clock)
+            plan = _settled(estimator, start, precisions, x, compile=compile, seconds=seconds, cost=cost, clock=clock)
         except BaseException:
             estimator.plan = before
             raise
@@ -116,18 +107,41 @@ def tune(
     return dict(plan)
 
 
-def _choices(estimator: FastPyTorchClassifier, asked: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def _settled(
+    estimator: FastPyTorchClassifier,
+    plan: Plan,
+    precisions: tuple[str, ...],
+    x: np.ndarray | None,
+    *,
+    compile: bool,
+    seconds: float,
+    cost: Cost | None,
+    clock: Callable[[], float],
+) -> Plan:
+    """Return the fastest plan: what holds for every pass first, then streams, then compilation in their place."""
+    threads = torch.get_num_threads()
+    streams = seconds * _PREDICTING if threads > 1 and estimator._may_stream else 0.0
+    compiling = seconds * _COMPILING if compile else 0.0
+    both = cost or Stopwatch(estimator, x, clock=clock)
+    plan = _fastest(plan, _choices(estimator, precisions), both, seconds - streams - compiling, clock)
+    if streams:
+        predicting = cost or Stopwatch(estimator, x, gradients=False, searches=True, clock=clock)
+        plan = _fastest(plan, {"streams": (threads,)}, predicting, streams, clock)
+    if compiling:
+        everything = cost or Stopwatch(estimator, x, searches=True, clock=clock)
+        plan = _fastest(plan, {"compile": (True,)}, everything, compiling, clock)
+    return {**plan, "streams": 1} if plan["compile"] else plan
+
+
+def _choices(estimator: FastPyTorchClassifier, precisions: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
     """Return what may be tried for each key of the plan, in the order in which they are settled."""
     device = torch.device(estimator.device).type
-    choices: dict[str, tuple[Any, ...]] = {
-        "precision": asked["precision"],
+    return {
+        "precision": precisions,
         "memory_format": CHOICES["memory_format"] if len(estimator.input_shape) == 3 else ("contiguous",),
         "folding": CHOICES["folding"],
         "batch_size": _BATCH_SIZES.get(device, _BATCH_SIZES["cuda"]),
     }
-    if asked["compile"]:
-        choices["compile"] = CHOICES["compile"]  # last, since it takes seconds a program
-    return choices
 
 
 def _fastest(
@@ -161,67 +175,6 @@ def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return float("inf")
-
-
-class Stopwatch:
-    """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
-
-    An image costs a prediction and an input gradient; or, for streams, a prediction by :meth:`predict` and one in the
-    precision of the search. Where two passes of a batch would not end in time, fewer images
-    are measured; a batch larger than the first plan's then costs infinitely much, as it would be a guess.
-
-    :param x: images to repeat, or None for noise.
-    :param gradients: False for the cost of predictions alone, several batches at a time.
-    :param clock: seconds, from any zero.
-    """
-
-    def __init__(
-        self,
-        estimator: FastPyTorchClassifier,
-        x: np.ndarray | None,
-        *,
-        gradients: bool = True,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self._estimator, self._gradients, self._clock = estimator, gradients, clock
-        if x is None or not len(x):
-            x = example_images(estimator.input_shape, estimator.clip_values).numpy()
-        self._x = np.asarray(x, dtype=np.float32)
-        self._least, self._batch_size = float("inf"), 0
-        self._size, self._batches = 0, 0
-
-    def __call__(self, plan: Plan, seconds: float) -> float:
-        """Return seconds an image under ``plan``, measured for about ``seconds``."""
-        self._estimator.plan = dict(plan)
-        if not self._batch_size:
-            self._pass(_PROBE)  # the first of all sets libraries up
-            self._least, self._batch_size = self._pass(_PROBE) / _PROBE, plan["batch_size"]
-        in_time = max(_PROBE, int(seconds / (2 * self._least)))
-        if plan["batch_size"] > max(in_time, self._batch_size):
-            return float("inf")
-        size: int = min(plan["batch_size"], in_time)
-        if not self._gradients:  # the same for every plan: more images are not to make a later one look faster
-            size = self._size = self._size or size
-        batches = self._batches = self._batches or (1 if self._gradients else max(1, min(_BATCHES, in_time // size)))
-        self._pass(size, batches)  # folds, compiles, fills caches
-        end, least = self._clock() + seconds / 2, self._pass(size, batches)
-        while self._clock() < end:
-            least = min(least, self._pass(size, batches))
-        self._least = min(self._least, least / (size * batches))
-        return least / (size * batches)
-
-    def _pass(self, size: int, batches: int = 1) -> float:
-        """Return the seconds that predictions of ``size`` images at a time take, and what else is measured."""
-        estimator, x = self._estimator, np.resize(self._x, (size * batches, *self._x.shape[1:]))
-        images, precision = torch.from_numpy(x), estimator.plan["precision"]
-        start = self._clock()
-        labels = torch.from_numpy(estimator.predict(x, batch_size=size).argmax(1))
-        if self._gradients:
-            gradient = estimator.loss_gradient_tensor(images.to(estimator.device), labels)
-            gradient.flatten()[:1].cpu()  # waits for the device, whichever it is
-        else:
-            estimator.each(lambda part: estimator.predict_tensor(images[part], precision), len(images), size)
-        return self._clock() - start
 
 
 @contextmanager

@@ -22,15 +22,13 @@ from ..protocols import Dataset, Estimator, ModelInfo, Scorer
 from ..validation.baselines import baseline
 from ..validation.stored import held_against
 from .agreement import check_info_on_data, check_model_on_data
+from .measuring import TUNED_ON, tune
 from .options import Options
 from .parts import split_test
 from .provenance import data_fingerprint, follow, model_fingerprint, plan_of
 
 ATTACKING = frozenset({"before", "finetune", "after"})
 """Stages that build the attacks of the options."""
-
-_TUNED_ON = 64
-"""Images that ``--tune`` measures with."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Context:
         if self.plan is not None:
             follow(estimator, self.plan)
         elif self.options.tune:
-            self._tune(estimator)
+            tune(estimator, self.train.take(self.train_ids[:TUNED_ON]).x, self.options)
         return estimator
 
     @cached_property
@@ -139,16 +137,6 @@ class Context:
         estimator = self._around(*self._model())
         follow(estimator, plan_of(self.base))
         return estimator
-
-    def _tune(self, estimator: Estimator) -> None:
-        tune = getattr(estimator, "tune", None)
-        if tune is None:
-            raise UsageError(
-                f"--tune measures the plan of estimator 'fast', and {self.options.estimator!r} has none to measure; "
-                "leave it out, or use --estimator fast"
-            )
-        images = self.train.take(self.train_ids[:_TUNED_ON]).x
-        tune(images, compile=True) if self.options.compile else tune(images)
 
     @cached_property
     def _first(self) -> tuple[Any, ModelInfo]:
