@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserList
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ class Noting(nn.Module):
     def __init__(self, **norm):
         super().__init__()
         self.conv, self.norm, self.head = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, **norm), nn.Linear(4 * 36, CLASSES)
-        self.asked = []
+        self.asked = UserList()  # an object of its own: a list that grows would count as written to
 
     def forward(self, x):
         self.asked.append(len(x))

@@ -6,6 +6,7 @@ import itertools
 import sys
 import threading
 import time
+from collections import UserList
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ class Threads(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.norm, self.head = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4 * 36, 5)
-        self.asked_in = []
+        self.asked_in = UserList()  # an object of its own: a list that grows would count as written to
 
     def forward(self, x):
         self.asked_in.append((threading.get_ident(), len(x)))

@@ -34,18 +34,24 @@ class LogitsOnly(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return ``[logits]``, float32."""
-        parameter = next(self._model.parameters(), None)
-        if parameter is not None and parameter.is_floating_point() and parameter.dtype != x.dtype:
-            x = x.to(parameter.dtype)
+        dtype = self._dtype
+        if dtype is not None and dtype != x.dtype:
+            x = x.to(dtype)
         logits = self._model(x)
         if isinstance(logits, Tensor) and logits.dtype != torch.float32:
             logits = logits.float()
         return [logits]
 
     @property
+    def _dtype(self) -> torch.dtype | None:
+        """The floating type of the first weights; a single number, a learned temperature say, may be of another."""
+        floating = [parameter for parameter in self._model.parameters() if parameter.is_floating_point()]
+        return next((parameter.dtype for parameter in (*(p for p in floating if p.ndim > 1), *floating)), None)
+
+    @property
     def get_layers(self) -> list[str]:
         """Names of the module's children; a property, and named so, because ART asks for it in this way."""
-        return list(self._model._modules)
+        return [name for name, _ in self._model._modules.items()]  # what a TorchScript module has can be asked no more
 
 
 def rows_of(outputs: Any) -> Tensor:
@@ -89,14 +95,13 @@ def stream(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, batch_size: i
     """
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size} has to be a whole number from 1")
-    logits, start = np.empty((len(x), nb_classes), dtype=np.float32), 0
+    parts: list[np.ndarray] = []
+    start = 0
     while start < len(x):
         part, batch_size = halving(partial(_part, forward, x, start), batch_size)
-        if start == 0 and part.shape[1] != nb_classes:
-            logits = np.empty((len(x), part.shape[1]), dtype=np.float32)
-        logits[start : start + batch_size] = part
+        parts.append(part)
         start += batch_size
-    return logits
+    return np.concatenate(parts) if parts else np.empty((0, nb_classes), dtype=np.float32)
 
 
 def _part(forward: Callable[[np.ndarray], Tensor], x: np.ndarray, start: int, size: int) -> np.ndarray:

@@ -43,6 +43,8 @@ class Constructed(PyTorchClassifier):
     ) -> None:
         self._chosen_device = device_for(device_type)
         self._plan: dict[str, Any] = {"batch_size": BATCH_SIZE, "precision": precision}
+        self._required: dict[str, Any] = {}  # of every plan, found out by asking the model
+        self._one_number = False  # whether the model gives (n,), which a loss is then given as it is
         self._search = SearchNetwork()
         self._labels_known: LabelsKnown | None = None
         super().__init__(
@@ -75,7 +77,7 @@ class Constructed(PyTorchClassifier):
         self._model.to(self._device)
         self._layer_names = self._model.get_layers
         self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
-        self._labels_known = None
+        self._labels_known, self._required = None, {}
         self._reduce_labels, self._int_labels, self._probability_labels = label_rules(self._loss)
         self._plan = plan_for(self._device, self.model, self._plan["batch_size"], self._plan["precision"])
 
@@ -89,14 +91,19 @@ class Constructed(PyTorchClassifier):
 
     @plan.setter
     def plan(self, plan: Mapping[str, Any]) -> None:
-        self._plan = {**plan_for(self._device, self.model), **checked(plan)}
+        self._plan = {**plan_for(self._device, self.model), **checked(plan), **self._required}
 
     def set_plan(self, **keys: Any) -> None:
         """Set some keys of the plan and leave the others.
 
         :raises ModelError: for a key or value that is not known.
         """
-        self._plan = {**self._plan, **checked(keys)}
+        self._plan = {**self._plan, **checked(keys), **self._required}
+
+    def _keep_contiguous(self) -> None:
+        """Follow no other memory format from now on: the model takes views of what its convolutions give."""
+        self._required = {"memory_format": "contiguous"}
+        self.set_plan()
 
     @property
     def precision(self) -> str:

@@ -131,7 +131,7 @@ def folded(module: nn.Module, found: list[Pair]) -> nn.Module:
 @torch.no_grad()
 def refill(twin: nn.Module, module: nn.Module, found: list[Pair]) -> None:
     """Write the values that ``module`` has now into the copy that was folded from it, in place."""
-    values = dict(chain(module.named_parameters(), module.named_buffers()))
+    values = dict(chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False)))
     affine = {f"{conv}.{name}": value for conv, norm in found for name, value in _merged(module, conv, norm).items()}
     for name, tensor in chain(twin.named_parameters(), twin.named_buffers()):
         tensor.copy_(affine[name] if name in affine else values[name])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ModelError
 from .modes import frozen
@@ -61,23 +62,30 @@ def _gradients_of(logits: Tensor, leaf: Tensor, classes: list[int]) -> Tensor:
     )
 
 
+def norm_by_batch(module: nn.Module) -> bool:
+    """Return whether a batch norm takes the statistics of each batch also in evaluation mode."""
+    return any(isinstance(part, _BatchNorm) and part.running_mean is None for part in module.modules())
+
+
 _SUMS_OVER_SAMPLES = (
     nn.BCELoss,
     nn.BCEWithLogitsLoss,
     nn.CrossEntropyLoss,
-    nn.L1Loss,
-    nn.MSELoss,
     nn.MultiMarginLoss,
     nn.NLLLoss,
 )
 
 
-def share_of_part(loss: Any, part: int, whole: int) -> float | None:
+def share_of_part(loss: Any, part: int, whole: int, y: np.ndarray | Tensor) -> float | None:
     """Return the factor from the loss of some samples to their part in the loss of all; None where there is none.
 
-    A mean over samples that are weighted by class, for one, is no sum of means.
+    A mean over samples that are weighted by class, or some of which are ignored, is no sum of means.
+
+    :param y: the labels; a negative one can only be meant to be ignored.
     """
     if type(loss) not in _SUMS_OVER_SAMPLES or getattr(loss, "weight", None) is not None:
+        return None
+    if getattr(loss, "ignore_index", -1) >= 0 or bool((y < 0).any()):
         return None
     return {"sum": 1.0, "mean": part / whole}.get(loss.reduction)
 

@@ -17,16 +17,22 @@ class LabelsKnown(NamedTuple):
 
     labels: Tensor
     version: int
+    values: Tensor | None
     taken: Tensor
 
     @classmethod
     def of(cls, labels: Tensor, taken: Tensor) -> LabelsKnown | None:
         """Return what to remember; None for labels whose writes PyTorch does not count."""
-        return None if labels.is_inference() else cls(labels, labels._version, taken)
+        if labels.is_inference():
+            return None
+        shared = labels.device.type == "cpu"  # perhaps with an array of NumPy, whose writes PyTorch does not count
+        return cls(labels, labels._version, labels.detach().clone() if shared else None, taken)
 
     def are(self, labels: Any) -> bool:
         """Return whether these are those labels, unwritten since."""
-        return labels is self.labels and labels._version == self.version
+        if labels is not self.labels or labels._version != self.version:
+            return False
+        return self.values is None or torch.equal(labels, self.values)
 
 
 def label_rules(loss: Any) -> tuple[bool, bool, bool]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .border import float32_tensor, rows_of, stream
 from .construction import Constructed
 from .modes import evaluating, set_mode
-from .plan import arranged
+from .plan import arranged, wants_contiguous
 from .search import example_images
 from .streams import Result, cut, in_a_stream, side_by_side
 
@@ -28,7 +28,23 @@ class ForwardPasses(Constructed):
     def _logits(self, x: Tensor) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device, in the mode the model is in."""
         self._count(len(x))
-        return rows_of(self._model(arranged(x, self.plan))[-1])
+        return self._rows(self._model, x)
+
+    def _rows(self, network: nn.Module, x: Tensor) -> Tensor:
+        """Return what a network gives to preprocessed images, as (n, K), laid out as the plan says.
+
+        One that takes views of what its convolutions give can be asked contiguous alone: it shows here, and holds from
+        now on.
+        """
+        try:
+            outputs = network(arranged(x, self._plan))[-1]
+        except RuntimeError as error:
+            if self._plan["memory_format"] == "contiguous" or not wants_contiguous(error):
+                raise
+            self._keep_contiguous()
+            outputs = network(arranged(x, self._plan))[-1]
+        self._one_number = isinstance(outputs, Tensor) and outputs.ndim == 1
+        return rows_of(outputs)
 
     def _preprocessed(self, x: Tensor) -> Tensor:
         """Return ``x`` after the preprocessing operations, differentiably where all of them are PyTorch's."""
@@ -38,8 +54,16 @@ class ForwardPasses(Constructed):
             return self._apply_preprocessing(x, y=None, fit=False, no_grad=False)[0]  # type: ignore[no-any-return]
         return float32_tensor(self._apply_preprocessing(x.cpu().numpy(), y=None, fit=False)[0], self._device)
 
-    def _logits_of_slice(self, x: np.ndarray | Tensor) -> Tensor:
-        return self._logits(self._preprocessed(float32_tensor(x, self._device)))
+    def _defended(self, x: np.ndarray) -> np.ndarray:
+        """Return images after preprocessing where it may depend on all of them, as ART does; others as they are."""
+        if self._only_standardises:
+            return x
+        return np.asarray(self._apply_preprocessing(np.array(x, dtype=np.float32, order="C"), y=None, fit=False)[0])
+
+    def _logits_of_slice(self, x: np.ndarray) -> Tensor:
+        """Return the logits of some of the images that :meth:`_defended` gave."""
+        images = float32_tensor(x, self._device)
+        return self._logits(self._preprocessed(images) if self._only_standardises else images)
 
     def predict(
         self, x: np.ndarray, batch_size: int | None = None, training_mode: bool = False, **_kwargs: Any
@@ -68,6 +92,7 @@ class ForwardPasses(Constructed):
 
         :param batch_size: images a forward pass; that of the plan by default.
         """
+        x = self._defended(x)
         with torch.no_grad():  # inference_mode gains nothing measurable, and spoils what modules keep of a forward pass
             outputs = stream(self._logits_of_slice, x, batch_size or self._plan["batch_size"], self.nb_classes)
         return self._postprocessed(outputs)
@@ -117,7 +142,7 @@ class ForwardPasses(Constructed):
     def _answers(self, network: nn.Module, x: Tensor, precision: str) -> Tensor:
         """Return the float32 logits (n, K) of preprocessed images on the device; nothing is counted."""
         with torch.autocast(self._device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext():
-            return rows_of(network(arranged(x, self._plan))[-1])
+            return self._rows(network, x)
 
     def _postprocessed(self, outputs: np.ndarray) -> np.ndarray:
         return outputs if not self.postprocessing_defences else self._apply_postprocessing(preds=outputs, fit=False)
@@ -128,6 +153,9 @@ class ForwardPasses(Constructed):
         if training_mode or self.is_rnn:  # cuDNN differentiates an RNN in training mode alone
             return module
         copy = self._search.of(module, self._plan, self._example)
+        if self._search.wants_contiguous and self._plan["memory_format"] != "contiguous":
+            self._keep_contiguous()
+            copy = self._search.of(module, self._plan, self._example)
         return module if copy is None else copy
 
     def _example(self) -> Tensor:
@@ -145,7 +173,7 @@ class ForwardPasses(Constructed):
     def _predict_framework(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x_preprocessed, y_preprocessed = self._apply_preprocessing(x, y=y, fit=False, no_grad=False)
         set_mode(self._model, False)
-        return self._logits(x_preprocessed), y_preprocessed
+        return self._logits(x_preprocessed.clone()), y_preprocessed  # a model may work in place
 
     def get_activations(  # type: ignore[override]
         self, x: np.ndarray | Tensor, layer: int | str | None = None, batch_size: int = 128, framework: bool = False
@@ -172,10 +200,10 @@ class ForwardPasses(Constructed):
         set_mode(self._model, False)
         try:
             if framework:
-                images = x if isinstance(x, Tensor) else float32_tensor(x, self._device)
-                self._logits(self._preprocessed(images.to(self._device)))
+                images = x.to(self._device, copy=True) if isinstance(x, Tensor) else float32_tensor(x, self._device)
+                self._logits(self._preprocessed(images))
                 return last[0]  # type: ignore[no-any-return]
-            parts = []
+            parts, x = [], self._defended(x.cpu().numpy() if isinstance(x, Tensor) else x)
             with torch.no_grad():
                 for start in range(0, len(x), batch_size):
                     self._logits_of_slice(x[start : start + batch_size])

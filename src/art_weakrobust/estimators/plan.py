@@ -99,6 +99,11 @@ def checked(plan: Mapping[str, Any]) -> dict[str, Any]:
     return dict(plan)
 
 
+def wants_contiguous(error: Exception) -> bool:
+    """Return whether a model failed since it views a tensor (``x.view(len(x), -1)``) that is not laid out for that."""
+    return isinstance(error, RuntimeError) and "view size is not compatible" in str(error)
+
+
 def arranged(x: Tensor, plan: dict[str, Any]) -> Tensor:
     """Return ``x`` in the memory format of the plan, itself where it has it already."""
     memory_format = FORMATS[plan["memory_format"]] if x.ndim == 4 else torch.contiguous_format

@@ -18,11 +18,13 @@ from ..models.registry import entry
 from ..models.robustbench import load_robustbench
 from . import tuning
 from .border import float32_tensor
-from .gradients import class_gradients, differentiating, input_gradient, share_of_part, with_reduction
+from .gradients import class_gradients, differentiating, input_gradient, norm_by_batch, share_of_part, with_reduction
+from .labels import is_index, label_tensor
 from .modes import set_mode
 from .passes import ForwardPasses
 from .plan import BATCH_SIZE
 from .shapes import shape_and_classes
+from .streams import slices
 from .tensors import TensorPasses
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ class FastPyTorchClassifier(TensorPasses):
         set_mode(self._model, False)
         loss = with_reduction(self._loss, reduction)
         with nullcontext() if isinstance(x, Tensor) else torch.no_grad():
-            images = x.to(self._device) if isinstance(x, Tensor) else float32_tensor(x, self._device)
+            images = x.to(self._device, copy=True) if isinstance(x, Tensor) else float32_tensor(x, self._device)
             inputs, labels = self._with_labels(images, y)
             value = self._loss_of(loss, self._logits(inputs), labels)
         return value if isinstance(x, Tensor) else value.cpu().numpy()
@@ -131,7 +133,8 @@ class FastPyTorchClassifier(TensorPasses):
         if self._labels_known is None or not self._labels_known.are(y):
             self._search.doubt()  # but for the further steps on one batch, which PGD takes with the same tensor
         network = self._network(training_mode)
-        parts = self._parts(len(x), training_mode or network is self._model or share_of_part(self._loss, 1, 1) is None)
+        cut = self._may_cut(len(x), network) and share_of_part(self._loss, 1, 1, y) is not None
+        parts = slices(len(x), self._plan["batch_size"]) if cut else [slice(None)]
         if len(parts) == 1:  # with the labels as they came: the same object at every step of an attack
             return self._gradient_of_part(network, x, y, len(x))
         gradients = [self._gradient_of_part(network, x[part], y[part], len(x)) for part in parts]
@@ -142,13 +145,13 @@ class FastPyTorchClassifier(TensorPasses):
             leaf, inputs, labels = self._leaf(x, y)
             gradient = input_gradient(self._loss_of(self._loss, self._searched(network, inputs), labels), leaf)
         self.gradients += len(gradient)
-        share = share_of_part(self._loss, len(x), whole) if len(x) < whole else None
+        share = share_of_part(self._loss, len(x), whole, y) if len(x) < whole else None
         return self._pulled_back(x, gradient if share is None else gradient * share)
 
-    def _parts(self, n: int, whole: bool) -> list[slice]:
-        """Return the parts of a batch to differentiate one by one; on a CPU larger ones fall out of its caches."""
-        size = n if whole or self._device.type != "cpu" or n == 0 else self._plan["batch_size"]
-        return [slice(None)] if n <= size else [slice(start, start + size) for start in range(0, n, size)]
+    def _may_cut(self, n: int, network: nn.Module) -> bool:
+        """Return whether ``n`` images are to be differentiated in parts; see :meth:`_at_once`."""
+        large = self._device.type == "cpu" and n > self._plan["batch_size"]
+        return large and network is not self._model and self._only_standardises
 
     def class_gradient(self, x: Any, label: Any = None, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
         """Return the gradients of the outputs with respect to ``x``: (n, K, ...), or (n, 1, ...) with ``label``.
@@ -166,12 +169,15 @@ class FastPyTorchClassifier(TensorPasses):
         self._set_gradient_mode(training_mode)
         self._search.doubt()
         network, gradients = self._network(training_mode), []
-        for part in self._parts(len(x), training_mode or network is self._model):
+        alone = self._only_standardises or not self.all_framework_preprocessing  # what the graph goes through beside it
+        separable = alone and not (training_mode or self._search.together or norm_by_batch(self._model))
+        cut = self._may_cut(len(x), network)
+        for part in slices(len(x), self._plan["batch_size"]) if cut else [slice(None)]:
             with differentiating(network):
                 leaf, inputs, _ = self._leaf(x[part])
                 logits = self._searched(network, inputs)[:, : self.nb_classes]
                 labels = label[part] if isinstance(label, np.ndarray) and label.ndim else label
-                gradient = class_gradients(logits, leaf, labels, separable=not training_mode)
+                gradient = class_gradients(logits, leaf, labels, separable=separable)
             self.gradients += len(gradient) * gradient.shape[1]
             gradients.append(np.asarray(self._pulled_back(x[part], gradient)))
         return gradients[0] if len(gradients) == 1 else np.concatenate(gradients)
@@ -203,7 +209,9 @@ class FastPyTorchClassifier(TensorPasses):
         for _ in trange(nb_epochs, disable=not verbose, desc="Epochs"):
             for x, y in generator.iterator:
                 self._optimizer.zero_grad()
-                loss = self._loss_of(self._loss, self._model(float32_tensor(x, self._device))[-1], y)
+                labels = label_tensor(y, self._device)
+                labels = labels if is_index(labels) else labels.argmax(1)  # as in ART, whose batches are one-hot
+                loss = self._loss_of(self._loss, self._model(float32_tensor(x, self._device))[-1], labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 self._optimizer.step()
 

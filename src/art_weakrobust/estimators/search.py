@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from .border import LogitsOnly, rows_of
 from .compiled import Compiled
 from .folding import Pair, folded, pairs, refill
 from .modes import evaluating, generators_kept
-from .plan import FORMATS
+from .plan import FORMATS, wants_contiguous
 from .precision import exact_float32
 from .watching import Glance, Settings, checksum
 
@@ -56,8 +57,12 @@ class SearchNetwork:
         self._pairs: list[Pair] = []
         self._copy: LogitsOnly | None = None
         self._runs: nn.Module | None = None
-        self._doubted = False
+        self._doubted = self._restless = False
         self.failure: str | None = None
+        self.wants_contiguous = False
+        """Whether the module could not be asked in the plan's memory format, but may be in another."""
+        self.together = False
+        """Whether the module is known to answer an image by others in its batch."""
         self.inside = Inside()
 
     def doubt(self) -> None:
@@ -79,6 +84,8 @@ class SearchNetwork:
             return None
         asked = tuple(plan[key] for key in ("folding", "memory_format", "compile"))
         known = self._glance is not None and source is self._source and asked == self._asked
+        if known and self._restless:
+            return None
         if not known or self._structure_changed(source):
             self._make(wrapper, plan, example)
             self._source, self._asked, self._glance = source, asked, Glance.at(source)
@@ -112,17 +119,22 @@ class SearchNetwork:
     def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
         source, failed_before = wrapper._model, self.failure
         self._copy, self._runs, self._pairs, self.failure = None, None, [], None
+        self._restless = self.together = self.wants_contiguous = False
         with torch.inference_mode(False):
             try:
                 images = example()
                 made = self._made(source, plan, images)
-                if made is not None and self._agrees(wrapper, made, images) and _each_by_itself(made, images):
+                self._restless = made is not None and not _steady(wrapper, images)
+                if made is not None and not self._restless and self._agrees(wrapper, made, images):
+                    self.together = not _each_by_itself(made, images)
                     runs = Compiled(made).eval() if plan["compile"] else made
-                    if runs is made or self._agrees(wrapper, runs, images):  # compiles, which may fail
+                    if not self.together and (runs is made or self._agrees(wrapper, runs, images)):  # may fail
                         self._copy, self._runs = made, runs
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
-                self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                if self.failure != failed_before:
+                self.wants_contiguous = plan["memory_format"] != "contiguous" and wants_contiguous(error)
+                if not self.wants_contiguous:
+                    self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                if self.failure not in (None, failed_before):
                     _log.warning("%s is searched on as it is, no copy is made: %s", type(source).__name__, self.failure)
         glance = Glance.at(source)
         self._settings = Settings(source)
@@ -133,41 +145,49 @@ class SearchNetwork:
         if not self._pairs and plan["memory_format"] == "contiguous" and not plan["compile"]:
             return None
         twin = folded(source, self._pairs)
-        copy = LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
-        return copy.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
+        made = LogitsOnly(_laid_out(twin, FORMATS[plan["memory_format"]]))
+        return made.eval()  # the wrapper as well, so that nobody has to switch it, which would not do in streams
 
     @staticmethod
-    def _agrees(wrapper: LogitsOnly, made: nn.Module, images: Tensor) -> bool:
-        """Return whether the copy answers as the original, and calling the original does not change it."""
-        module = wrapper._model
+    def _agrees(wrapper: nn.Module, made: nn.Module, images: Tensor) -> bool:
+        """Return whether the copy answers as the original."""
         with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.no_grad():
-            glance, settings = Glance.at(module), Settings(module)
             expected, got = (rows_of(asked(images.clone())[-1]) for asked in (wrapper, made))
-            after = Glance.at(module)
-            steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
-        softmax, agrees = _difference(expected, got)
-        if not (steady and agrees):
-            why = f"its copy's probabilities differ by {softmax:.1e}" if steady else "it changes when it is called"
-            _log.info("%s is searched on as it is: %s", type(module).__name__, why)
-        return steady and agrees
+        return _alike(expected, got, "from those of its copy")
+
+
+def _steady(wrapper: LogitsOnly, images: Tensor) -> bool:
+    """Return whether nothing is written when the module is called; a twin with the same parameters is.
+
+    With a graph, since some keep what they see only then.
+    """
+    with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.enable_grad():
+        module = copy.deepcopy(wrapper._model, {id(part): part for part in wrapper._model.parameters()})
+        glance, settings = Glance.at(module), Settings(module)
+        LogitsOnly(module)(images.clone().requires_grad_(True).clone())
+        after = Glance.at(module)
+    steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
+    if not steady:
+        _log.info("%s is searched on as it is: it changes when it is called", type(module).__name__)
+    return steady
 
 
 def _each_by_itself(made: nn.Module, images: Tensor) -> bool:
-    """Return whether a network answers to half of a batch as it does in the whole: batches may then be cut."""
+    """Return whether a network answers to either half of a batch as it does in the whole: batches may then be cut."""
     half = len(images) // 2
-    with exact_float32(), torch.no_grad():
-        whole, part = (rows_of(made(some.clone())[-1]) for some in (images, images[:half]))
-    softmax, agrees = _difference(whole[:half], part)
-    if not agrees:
-        _log.info("the model is searched on as it is: probabilities differ by %.1e with the rest of a batch", softmax)
-    return agrees
+    with exact_float32(), generators_kept(images.device), torch.no_grad():
+        whole, *parts = (rows_of(made(some.clone())[-1]) for some in (images, images[:half], images[half:]))
+    return _alike(whole, torch.cat(parts), "with the rest of a batch")
 
 
-def _difference(expected: Tensor, got: Tensor) -> tuple[float, bool]:
-    """Return by how much probabilities differ, and whether these and logits are within their tolerances."""
-    softmax = (expected.softmax(-1) - got.softmax(-1)).abs().max()
+def _alike(expected: Tensor, got: Tensor, what: str) -> bool:
+    """Return whether probabilities and logits differ by no more than their tolerances."""
+    softmax = float((expected.softmax(-1) - got.softmax(-1)).abs().max())
     relative = (expected - got).abs().max() / expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-    return float(softmax), bool((softmax <= SOFTMAX_TOLERANCE) & (relative <= LOGIT_TOLERANCE))
+    alike = softmax <= SOFTMAX_TOLERANCE and float(relative) <= LOGIT_TOLERANCE
+    if not alike:
+        _log.info("the model is searched on as it is: its probabilities differ %s by %.1e", what, softmax)
+    return alike
 
 
 def _asks_for_a_copy(plan: Mapping[str, Any]) -> bool:

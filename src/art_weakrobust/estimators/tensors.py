@@ -138,8 +138,9 @@ class TensorPasses(ForwardPasses):
 
     def _loss_labels(self, y: np.ndarray | Tensor) -> Tensor:
         """Return labels, index or one-hot, as what the loss takes."""
-        if self._labels_known is not None and self._labels_known.are(y):
-            return self._labels_known.taken
+        known = self._labels_known
+        if known is not None and known.are(y):
+            return known.taken
         taken = self._reduced(label_tensor(y, y.device if isinstance(y, Tensor) else torch.device("cpu")))
         taken = taken.to(self._device)
         self._labels_known = LabelsKnown.of(y, taken) if isinstance(y, Tensor) else None
@@ -148,12 +149,14 @@ class TensorPasses(ForwardPasses):
     def _reduced(self, labels: Tensor) -> Tensor:
         if is_index(labels) and self._int_labels:
             return labels.reshape(-1).long()
-        if is_index(labels) and self.nb_classes > 2:
+        if is_index(labels) and self.nb_classes > 2 and _of_pytorch(self._loss):
             labels = one_hot(labels, self.nb_classes)
         return self.reduce_labels(labels)  # type: ignore[return-value]
 
     def _loss_of(self, loss: Any, logits: Tensor, y: np.ndarray | Tensor) -> Tensor:
         labels = self._loss_labels(y)
+        if self._one_number and logits.ndim == 2:
+            logits = logits.squeeze(1)
         if self._reduce_labels and not self._int_labels and labels.numel() == logits.numel():
             labels = labels.reshape(logits.shape)  # binary losses want the very shape of the logits
         return loss(logits, labels)  # type: ignore[no-any-return]
@@ -175,9 +178,11 @@ class TensorPasses(ForwardPasses):
         images = float32_tensor(x, self._device)
         if self.all_framework_preprocessing:
             leaf = arranged(images, self.plan).requires_grad_(True)
-            return leaf, *((self._preprocessed(leaf), None) if y is None else self._with_labels(leaf, y))
+            inputs, labels = (self._preprocessed(leaf), None) if y is None else self._with_labels(leaf, y)
+            return leaf, inputs.clone() if inputs is leaf else inputs, labels  # no model may work in place on a leaf
         inputs, labels = (self._preprocessed(images), None) if y is None else self._with_labels(images, y)
-        return inputs.requires_grad_(True), inputs, labels
+        leaf = inputs.requires_grad_(True)
+        return leaf, leaf.clone(), labels
 
     def _pulled_back(self, x: np.ndarray | Tensor, gradient: Tensor) -> Any:
         """Return a gradient as what ``x`` is, taken through the operations that PyTorch could not differentiate."""
@@ -192,3 +197,8 @@ class TensorPasses(ForwardPasses):
         if self.is_rnn and not training_mode:
             self.set_batchnorm(train=False)
             self.set_dropout(train=False)
+
+
+def _of_pytorch(loss: Any) -> bool:
+    """Return whether a loss is one of PyTorch's own; others are given labels as they came, as in ART."""
+    return type(loss).__module__ == nn.modules.loss.__name__

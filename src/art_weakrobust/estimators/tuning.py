@@ -25,7 +25,7 @@ from ..models.cache import VARIABLE, cache_folder
 from ..store.atomic import atomic_write
 from .malloc import keep_freed_memory
 from .memory import halving, is_out_of_memory
-from .modes import evaluating
+from .modes import evaluating, generators_kept
 from .plan import CHOICES, plan_for
 from .precision import native_precision, precision_on
 from .stopwatch import Stopwatch
@@ -72,7 +72,7 @@ def tune(
     of streams, all three. ``predict`` stays in float32 whatever the plan says, and with the model itself unless there
     are streams, which ask the folded copy; precision and compilation are the search path's alone. The plan is kept in
     the package's cache folder by architecture, device, versions and what was asked, so that a second call measures
-    nothing. Neither weights, training flags, counters nor any generator are changed.
+    nothing. Neither weights, training flags, counters nor PyTorch's generators are changed.
 
     :param x: images (n, ...) to measure with, repeated to fill a batch; constant noise of the input shape by default.
     :param seconds: about how long to measure, compilation apart; what cannot be tried in time stays at its default.
@@ -182,7 +182,7 @@ def _unnoticed(estimator: FastPyTorchClassifier) -> Iterator[None]:
     """Leave training flags and counters as they were: what measuring costs is no part of anybody's work."""
     counted = estimator.forwards, estimator.gradients
     try:
-        with evaluating(estimator._model):
+        with evaluating(estimator._model), generators_kept(torch.device(estimator.device)):
             yield
     finally:
         estimator.forwards, estimator.gradients = counted

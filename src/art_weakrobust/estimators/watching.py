@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +20,8 @@ _GLOBAL_HOOKS = (
     "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_NOTED_BYTES, _NOTED_DEPTH = 1 << 20, 4
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, tuple)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}
 
@@ -63,7 +69,10 @@ class Glance:
 
 
 class Settings:
-    """Everything about a module but the values of its parameters and buffers: structure, shapes, plain attributes."""
+    """Everything about a module but the values of its parameters and buffers: structure, shapes, attributes.
+
+    Of containers, configurations and arrays in attributes it is what they hold that counts.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self._held: list[Any] = [module]
@@ -73,17 +82,32 @@ class Settings:
             self._held += [tuple(tensor.shape), tensor.dtype, tensor.device]
 
     def same(self, other: Settings) -> bool:
-        """Return whether two modules differ in values alone; objects in attributes count as themselves."""
+        """Return whether nothing but values has changed; other objects in attributes count as themselves."""
         return len(self._held) == len(other._held) and all(map(_alike, self._held, other._held))
 
 
 def _attributes(part: nn.Module) -> Iterable[Any]:
     for name, value in vars(part).items():
-        if name != "training" and not (name.startswith("_") and isinstance(value, dict | set)):
+        if name not in _OF_EVERY_MODULE:
             yield name
-            yield value
-            if isinstance(value, Tensor) and not value.is_inference():
-                yield value._version
+            yield _noted(value)
+
+
+def _noted(value: Any, depth: int = 0) -> Any:
+    """Return what of a value can be compared with what it is later; other objects count as themselves."""
+    if isinstance(value, Tensor):
+        return value, None if value.is_inference() else value._version
+    if isinstance(value, np.ndarray) and value.nbytes <= _NOTED_BYTES and value.dtype != object:
+        return value, hash(value.tobytes())
+    if depth == _NOTED_DEPTH:
+        return value
+    if isinstance(value, dict):
+        return value, tuple((key, _noted(held, depth + 1)) for key, held in value.items())
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return type(value), tuple(_noted(held, depth + 1) for held in value)
+    if isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type)):
+        return value, _noted(vars(value), depth + 1) if hasattr(value, "__dict__") else None
+    return value
 
 
 def _alike(a: Any, b: Any) -> bool:

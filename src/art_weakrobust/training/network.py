@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..estimators.modes import evaluating, generators_kept
+from ..estimators.plan import wants_contiguous
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,20 @@ class Forward:
     :param device: where the module lives.
     :param precision: ``bfloat16`` (autocast) or ``float32``.
     :param prepare: the classifier's own preprocessing, differentiable, or None.
+    :param memory_format: of the images that the module is given.
     """
 
     device: torch.device
     precision: str = "float32"
     prepare: Callable[[Tensor], Tensor] | None = None
+    memory_format: torch.memory_format = torch.channels_last
 
     def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
         """Return the logits."""
         if self.prepare is not None:
             x = self.prepare(x)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            output = module(x.contiguous(memory_format=torch.channels_last))
+            output = module(x.contiguous(memory_format=self.memory_format))
         logits: Tensor = output[-1] if isinstance(output, list | tuple) else output
         return logits.float()
 
@@ -55,7 +59,7 @@ def forward_of(classifier: Any, device: torch.device, precision: str) -> Forward
     """
     steps = [step for step in classifier.preprocessing_operations if not _identity(step)]
     if not steps:
-        return Forward(device, precision)
+        return _laid_out(Forward(device, precision), classifier)
     if not classifier.all_framework_preprocessing:
         names = ", ".join(type(step).__name__ for step in steps)
         raise ModelError(f"classifier: its preprocessing ({names}) is not written in torch; put it inside the model")
@@ -66,7 +70,23 @@ def forward_of(classifier: Any, device: torch.device, precision: str) -> Forward
                 x, _ = step.forward(x, None)
         return x
 
-    return Forward(device, precision, prepare)
+    return _laid_out(Forward(device, precision, prepare), classifier)
+
+
+def _laid_out(forward: Forward, classifier: Any) -> Forward:
+    """Return ``forward`` with channels last, unless the module views what its convolutions give, as it then cannot."""
+    examples = torch.zeros(2, *classifier.input_shape, device=forward.device)
+    contiguous = replace(forward, memory_format=torch.contiguous_format)
+    if examples.ndim != 4:
+        return contiguous
+    with generators_kept(forward.device), evaluating(classifier.model), torch.no_grad():
+        try:
+            forward.exact()(classifier.model, examples)
+        except RuntimeError as error:
+            if wants_contiguous(error):
+                return contiguous
+            raise
+    return forward
 
 
 def _identity(step: Any) -> bool:
