@@ -155,3 +155,18 @@ def test_a_class_is_known_by_its_name_and_a_subclass_is_not():
     assert row_of(evasion.ProjectedGradientDescentNumpy).name == "pgd"
     assert row_of(Mine) is None
     assert name_of(Mine) == "mine"
+
+
+@pytest.mark.parametrize("name", ["acg", "reacg", "art-apgd"])
+def test_an_attack_is_not_the_weaker_for_larger_batches(name, network):
+    estimator = network(1)
+    x = np.random.default_rng(0).random((32, 1, 8, 8), dtype=np.float32)
+    labels = estimator.predict(x).argmax(1)
+    fooled = []
+    for batch_size in (1, 32):
+        options = {"norm": np.inf, "eps": 0.08, "batch_size": batch_size, "max_iter": 30, "nb_random_init": 1}
+        with seeded(0):
+            x_adv = Manager(third_party=False).make("attack", name, estimator, **options).generate(x, labels)
+        fooled.append(int((estimator.predict(x_adv).argmax(1) != labels).sum()))
+    assert fooled[0] > 4
+    assert abs(fooled[1] - fooled[0]) <= 2

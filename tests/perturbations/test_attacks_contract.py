@@ -15,4 +15,5 @@ HELD = [row for row in ROWS if row.package != "numba"]  # compiling takes longer
 @pytest.mark.parametrize("row", HELD, ids=lambda row: row.name)
 def test_an_attack_of_the_catalogue_keeps_the_contract(row, few_steps):
     in_l1 = {"eps": 8.0} if row.norms[0] == 1 else {}
-    check_attack(MANAGER.find("attack", row.name).spec, options={**few_steps.get(row.name, {}), **in_l1})
+    easy = {"eps": 4.8} if row.group == "ensemble" else {}  # its second budget is the usual one: less takes a minute
+    check_attack(MANAGER.find("attack", row.name).spec, options={**few_steps.get(row.name, {}), **in_l1}, **easy)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from art.attacks.evasion import UniversalPerturbation
+from art.attacks.evasion import AutoAttack, UniversalPerturbation
 
 from art_weakrobust.datasets.arrays import as_dataset
 from art_weakrobust.errors import AttackError
@@ -131,3 +131,23 @@ def test_its_settings_are_those_of_the_attack_that_crafts(network, craft):
     told = settings_of(crafter(factory)(estimator))
     assert (told["class"], told["max_iter"], told["eps"]) == ("AdamUniversal", 2, 0.1)
     assert craft.taken == []
+
+
+class OurUniversal(UniversalPerturbation):
+    """Somebody's subclass."""
+
+
+def test_a_subclass_of_a_universal_attack_is_crafted_on_samples_of_its_own_as_well(network, craft):
+    kind = resolved(partial(OurUniversal, attacker="fgsm", max_iter=1, delta=0.9, eps=0.2), network(), craft)
+    assert isinstance(kind.factory, Crafting)
+    kind.factory(network())
+    assert craft.taken
+
+
+def test_an_ensemble_with_a_universal_attack_is_refused(network, craft):
+    def ensemble(estimator):
+        inside = UniversalPerturbation(estimator, attacker="fgsm", max_iter=1, eps=0.2)
+        return AutoAttack(estimator, attacks=[inside], eps=0.2)
+
+    with pytest.raises(AttackError, match="holds UniversalPerturbation, which makes one perturbation for all"):
+        resolved(ensemble, network(), craft)

@@ -73,3 +73,15 @@ def test_numpy_has_its_class_back_afterwards():
     with pytest.raises(ZeroDivisionError), seeded(5):
         1 / 0  # noqa: B018
     assert np.random.RandomState is before
+
+
+def test_so_does_a_generator_of_numpys_newer_kind():
+    def draw(seed):
+        with seeded(seed):
+            return np.random.default_rng().random(), np.random.default_rng(7).random()
+
+    expected, before = np.random.default_rng(7).random(), np.random.default_rng
+    assert draw(5) == draw(5)
+    assert draw(5)[0] != draw(6)[0]
+    assert draw(5)[1] == draw(6)[1] == expected
+    assert np.random.default_rng is before

@@ -301,3 +301,13 @@ def test_its_name_at_the_top_imports_no_torch():
         "import sys, art_weakrobust; assert 'early_stopping' in dir(art_weakrobust); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", [FastPyTorchClassifier, PyTorchClassifier])
+@pytest.mark.parametrize("loop", [ProjectedGradientDescent, ProjectedGradientDescentNumpy])
+def test_inside_of_the_block_the_attacks_estimator_predicts(loop, kind):
+    attack = loop(cnn(kind), eps=0.05, eps_step=0.02, max_iter=4, verbose=False)
+    expected = cnn(kind).predict(IMAGES)
+    with early_stopping(attack):
+        attack.generate(IMAGES, LABELS)
+        np.testing.assert_allclose(attack.estimator.predict(IMAGES), expected, rtol=1e-4, atol=1e-5)

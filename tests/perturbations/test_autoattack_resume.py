@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
+from art_weakrobust.models.normalise import Normalised
 from art_weakrobust.perturbations.attacks.autoattack import cascade
 from art_weakrobust.perturbations.attacks.autoattack.attack import AutoAttack
+from art_weakrobust.store.tensors import read_safetensors, to_safetensors
 from art_weakrobust.testing.networks import small_cnn
 
 N, EPS = 12, 0.05
@@ -116,3 +118,57 @@ def test_the_same_weights_in_another_model_take_nothing_from_it(tmp_path, change
 
 def test_who_is_broken_is_known_for_all_samples(whole):
     assert 0 < (whole[1] != "").sum() < N
+
+
+class Scaled(nn.Module):
+    """A network whose answers hang on a number that no state dict holds."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.network, self.scale = small_cnn(seed=1).eval(), scale
+
+    def forward(self, x):
+        return self.network(x * self.scale)
+
+
+def around(module) -> FastPyTorchClassifier:
+    named = {"input_shape": (1, 8, 8), "nb_classes": 10, "clip_values": (0, 1), "device_type": "cpu"}
+    return FastPyTorchClassifier(module.eval(), loss=nn.CrossEntropyLoss(), **named)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda strong: Normalised(small_cnn(seed=1), [0.0], [0.25 if strong else 1.0]),
+        lambda strong: Scaled(4.0 if strong else 1.0),
+    ],
+    ids=["normalised", "attribute"],
+)
+def test_a_model_that_differs_outside_of_its_state_dict_has_pieces_of_its_own(make, tmp_path):
+    run(tmp_path, model=around(make(False)))
+    kept, broken_by, _ = run(tmp_path, model=around(make(True)))
+    fresh, fresh_by, _ = run(model=around(make(True)))
+    np.testing.assert_array_equal(kept, fresh)
+    assert list(broken_by) == list(fresh_by)
+
+
+def test_a_piece_that_is_damaged_is_made_anew(whole, tmp_path, caplog):
+    run(tmp_path)
+    files = sorted(tmp_path.glob("*.safetensors"))
+    files[0].write_bytes(files[0].read_bytes()[:20])
+    np.testing.assert_array_equal(run(tmp_path)[0], whole[0])
+    assert "is made anew" in caplog.text
+    caplog.clear()
+    np.testing.assert_array_equal(run(tmp_path)[0], whole[0])
+    assert "is made anew" not in caplog.text
+
+
+def test_points_that_break_nobody_are_not_believed(whole, tmp_path, caplog):
+    run(tmp_path)
+    for file in tmp_path.glob("*.safetensors"):
+        arrays, _ = read_safetensors(file)
+        if len(arrays["broken"]):
+            file.write_bytes(to_safetensors({**arrays, "points": X[: len(arrays["broken"])]}))
+            break
+    assert list(run(tmp_path)[1]) == list(whole[1])
+    assert "is right on what broke it" in caplog.text

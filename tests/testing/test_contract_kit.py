@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -81,7 +83,30 @@ class Relabelling(Step):
 
 class Entropy(Step):
     def direction(self, x):
-        return np.sign(np.random.default_rng().normal(size=x.shape[1:]))
+        return np.sign(np.random.default_rng(int.from_bytes(os.urandom(4))).normal(size=x.shape[1:]))
+
+
+class IgnoresBudget(Step):
+    """Has a parameter by another name, so that no budget ever reaches it."""
+
+    def __init__(self, estimator, epsilon: float = 0.25) -> None:
+        super().__init__(estimator, epsilon)
+
+
+class LeastBudget(Step):
+    def __init__(self, estimator, eps: float = 0.1) -> None:
+        super().__init__(estimator, max(eps, 8 / 255))
+
+
+class FirstBatch(Step):
+    def __init__(self, estimator, eps: float = 0.1, batch_size: int = 32) -> None:
+        super().__init__(estimator, eps)
+        self.batch_size = batch_size
+
+    def generate(self, x, y=None, **kwargs):
+        moved = x.copy()
+        moved[: self.batch_size] = super().generate(x[: self.batch_size])
+        return moved
 
 
 class Reseeding(Step):
@@ -142,6 +167,9 @@ def test_an_attack_that_keeps_the_contract_passes():
         (InPlace, "writes into the images"),
         (Relabelling, "writes into the labels"),
         (Entropy, "another result with the same seed"),
+        (IgnoresBudget, "returns perturbations up to 0.25 where 0.01875 is its budget"),
+        (LeastBudget, "returns perturbations up to 0.0313"),
+        (FirstBatch, "another result with batch_size=2 than with 4"),
         (Reseeding, "seeds numpy.random itself"),
         (SeedsWhenBuilt, "changes the global state of random"),
         (Coupled, r"another result in a smaller batch .* declare facts\['couples'\]=True"),
@@ -258,3 +286,85 @@ def no_estimator(model, info):
 def test_an_estimator_that_breaks_the_contract_is_caught_with_a_sentence(target, sentence):
     with pytest.raises(AssertionError, match=f"^estimator 'broken'.*{sentence}"):
         check_estimator(Spec("broken", "Breaks the contract", target))
+
+
+class OfClasses(FastPyTorchClassifier):
+    """Gives gradients of classes through what a subclass does to them."""
+
+    def class_gradient(self, x, label=None, **kwargs):
+        return self.changed(super().class_gradient(x, label, **kwargs), x, label)
+
+
+class WritesForClasses(OfClasses):
+    def changed(self, gradient, x, label):
+        x += 1
+        return gradient
+
+
+class CouplesClasses(OfClasses):
+    def changed(self, gradient, x, label):
+        return gradient - gradient.mean(0)
+
+
+class ConfusesClasses(OfClasses):
+    def changed(self, gradient, x, label):
+        return gradient if label is None else -gradient
+
+
+class OfLoss(FastPyTorchClassifier):
+    """Gives gradients of the loss through what a subclass does to them."""
+
+    def loss_gradient(self, x, y, **kwargs):
+        return self.changed(super().loss_gradient(x, y, **kwargs))
+
+
+class Descending(OfLoss):
+    def changed(self, gradient):
+        return -gradient
+
+
+class Flat(OfLoss):
+    def changed(self, gradient):
+        return 0 * gradient
+
+
+class Trembling(OfLoss):
+    calls = 1
+
+    def changed(self, gradient):
+        self.calls += 1
+        return gradient * np.float32(self.calls)
+
+
+class Forgetting(OfLoss):
+    scale = np.float32(1)
+
+    def changed(self, gradient):
+        return gradient * self.scale
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.scale = np.float32(2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (WritesForClasses, "class_gradient writes into the images"),
+        (CouplesClasses, "class_gradient gives another answer in batches of another size"),
+        (ConfusesClasses, "class_gradient with label=1 is not what it gives among all classes"),
+        (Descending, "loss_gradient leads to a smaller loss"),
+        (Flat, "loss_gradient is zero for every image"),
+        (Trembling, "loss_gradient gives another answer to the same question"),
+        (Forgetting, "gives other gradients after a pickle"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_gradients_that_break_the_contract_are_caught_with_a_sentence(kind, sentence, monkeypatch):
+    def broken(model, info):
+        return estimator_of(kind)(model)
+
+    monkeypatch.setattr(sys.modules[__name__], "broken", broken, raising=False)
+    broken.__qualname__ = "broken"  # so that the spec can be pickled
+    with pytest.raises(AssertionError, match=f"^estimator 'broken'.*{sentence}"):
+        check_estimator(Spec("broken", "Breaks the contract", broken))

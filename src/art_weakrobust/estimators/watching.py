@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ _GLOBAL_HOOKS = (
     "_global_backward_pre_hooks",
 )
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_UNWRITTEN = "..."  # of what has no text of its own
 _NOTED_BYTES, _NOTED_DEPTH = 1 << 20, 4
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, tuple)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}
@@ -91,6 +93,26 @@ def _attributes(part: nn.Module) -> Iterable[Any]:
         if name not in _OF_EVERY_MODULE:
             yield name
             yield _noted(value)
+
+
+def settings_of(part: nn.Module) -> dict[str, Any]:
+    """Return the attributes of one module that can be written down: numbers, texts, arrays, and containers of these."""
+    written = {name: _written(value) for name, value in vars(part).items() if name not in _OF_EVERY_MODULE}
+    return {name: value for name, value in written.items() if value is not _UNWRITTEN}
+
+
+def _written(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().float().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.shape, str(value.dtype), hashlib.blake2b(value.tobytes(), digest_size=16).hexdigest()
+    if isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type)):
+        value = dict(getattr(value, "__dict__", {}))
+    if isinstance(value, dict) and depth < _NOTED_DEPTH:
+        return [(str(key), _written(held, depth + 1)) for key, held in value.items()]
+    if isinstance(value, list | tuple) and depth < _NOTED_DEPTH:
+        return [_written(held, depth + 1) for held in value]
+    return value if type(value) in _PLAIN and not isinstance(value, tuple) else _UNWRITTEN
 
 
 def _noted(value: Any, depth: int = 0) -> Any:

@@ -18,7 +18,7 @@ from ..results import PerturbationType
 from ..threat import ThreatModel, norm_key, norm_suffix
 from .attacks.binding import bind, describe
 from .attacks.catalogue import name_of, row_of
-from .attacks.crafting import Crafting
+from .attacks.crafting import Crafting, crafts
 from .attacks.handed import completed, default_budget
 from .attacks.settings import budget_of
 from .types import AttackType, CorruptionType
@@ -184,7 +184,7 @@ def _made(
         eps=threat.eps,
         source=str(facts.get("source", "")),
     )
-    if row is not None and row.crafts:
+    if crafts(built):
         factory = Crafting(factory, offered.get("craft"), int(offered.get("seed") or 0))
     return AttackType(info, factory, threat, few_step=bool(row and row.few_step))
 

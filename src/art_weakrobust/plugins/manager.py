@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -12,8 +11,9 @@ from ..errors import PluginError, UsageError, nearest
 from ..threat import norm_key, parse_eps
 from .budget import offered_eps
 from .hookspecs import KINDS
-from .loading import OURS, Broken, Source, import_attribute, installed, load, named, new_host
+from .loading import OURS, Broken, Source, installed, load, named, new_host
 from .reference import Reference
+from .registered import Registered
 from .spec import NEEDS, Spec
 
 POSITIONAL = dict.fromkeys(KINDS, 1) | {"estimator": 2, "scorer": 0, "reporter": 0}
@@ -21,73 +21,6 @@ POSITIONAL = dict.fromkeys(KINDS, 1) | {"estimator": 2, "scorer": 0, "reporter":
 
 _MADE_FIRST = {"attack": "attack", "source": "corruption"}
 """Options whose value names another kind of thing, and that kind."""
-
-
-@dataclass(frozen=True)
-class Registered:
-    """One thing, with who registered it."""
-
-    kind: str
-    spec: Spec
-    source: Source
-
-    @property
-    def built_in(self) -> bool:
-        """Whether it is ours."""
-        return self.source.owner == OURS and not self.source.asked
-
-    def load(self) -> Any:
-        """Return the target, imported.
-
-        :raises PluginError: naming the owner, where that fails.
-        """
-        if not isinstance(self.spec.target, str):
-            return self.spec.target
-        try:
-            return import_attribute(self.spec.target)
-        except PluginError as error:
-            raise PluginError(f"{self.kind} {self.spec.name!r} of {self.source}: {error}") from error
-
-    def options(self, target: Any, positional: int) -> tuple[tuple[str, ...], bool]:
-        """Return the names that may be passed to the target, and whether it takes any other as well."""
-        if self.spec.options is not None:
-            return self.spec.options, False
-        parameters = list(inspect.signature(target).parameters.values())
-        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        keyword_only = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-        taken = [name for name in names if name not in keyword_only][:positional]
-        return tuple(name for name in names if name not in taken), any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-    def takes(self, target: Any, positional: int, written: Iterable[str]) -> tuple[str, ...]:
-        """Return the names that may be passed to the target.
-
-        :param written: names of the options that a user wrote.
-        :raises PluginError: where the target does not know one of them.
-        """
-        names, any_name = self.options(target, positional)
-        unknown = [key for key in written if key not in names and not any_name]
-        if unknown:
-            hint = nearest(unknown[0], names) or ";"
-            raise PluginError(
-                f"{self.kind} {self.spec.name!r} has no option {unknown[0]!r}{hint} "
-                f"options: {', '.join(names) or 'none'}"
-            )
-        return names
-
-    def refuse_incomplete(self, target: Any, positional: int, given: Iterable[str]) -> None:
-        """Refuse to call a target without an option that it cannot do without.
-
-        :raises PluginError: naming the first one that is missing.
-        """
-        try:
-            parameters = list(inspect.signature(target).parameters.values())[positional:]
-        except ValueError:  # some callables written in C tell nothing
-            return
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        missing = [p.name for p in named if p.default is p.empty and p.name not in set(given)]
-        if missing:
-            name = self.spec.name
-            raise PluginError(f"{self.kind} {name!r} needs the option {missing[0]!r}: write {name}:{missing[0]}=VALUE")
 
 
 @dataclass(frozen=True)
@@ -226,26 +159,30 @@ class Manager:
         self,
         kind: str,
         name: str,
+        /,
         *args: Any,
         written: Mapping[str, Any] | None = None,
         offered: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Any:
         """Call a target the way its kind is called, and return what it gives.
 
         :param args: the positional arguments of the kind: ``argument``, ``model, info``, ``estimator``, ``classifier``.
         :param written: options that a user wrote; one that the target does not know is an error.
         :param offered: what the run offers: the target gets what its options name; None is not offered.
+        :param options: more that is written: ``make("attack", "pgd", estimator, norm=2, eps=0.5)``.
         :raises PluginError: for an unknown name or option, or a target that cannot be imported.
         """
+        written = {**(written or {}), **options}
         thing = self.find(kind, name)
         target = thing.load()
         if kind == "corruption" and not thing.spec.many:
             return target
         args = () if kind == "attack" and thing.spec.many else args  # a suite names attacks, and builds none
-        names = thing.takes(target, len(args), written or {})
+        names = thing.takes(target, len(args), written)
         offer = {key: value for key, value in (offered or {}).items() if key in names and value is not None}
-        budget = {**(offered or {}), **(written or {})}  # `attack:attack=pgd:eps=0.1`: what was written reaches pgd
-        chosen = {key: self._made_first(key, value, budget) for key, value in (written or {}).items()}
+        budget = {**(offered or {}), **written}  # `attack:attack=pgd:eps=0.1`: what was written reaches pgd
+        chosen = {key: self._made_first(key, value, budget) for key, value in written.items()}
         thing.refuse_incomplete(target, len(args), {**offer, **chosen})
         return target(*args, **{**offer, **chosen})
 

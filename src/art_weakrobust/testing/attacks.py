@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ TOLERANCE = 1e-5
 """By how much a pixel may move where a batch is cut in another way: batches of another size add up otherwise."""
 
 
+_SMALL = 16
+"""By how much the second budget is smaller than the first."""
+
+
 def check_attack(
     spec: Spec,
     *,
@@ -50,11 +54,11 @@ def check_attack(
 ) -> None:
     """Hold an attack to its contract, on a small network of random weights and four images.
 
-    It gives images of the right shape, finite and in [0, 1]; keeps its budget, unless ``facts["budget"]`` is
-    ``"smallest"``; leaves images, labels, model and global random state alone; is a function of the seed; gives a
-    sample the same result in any batch, unless ``facts`` say that it ``draws`` (who comes first in a batch gets the
-    first draws) or ``couples`` the samples of a batch: such attacks are run in fixed chunks; does with what ``needs``
-    declares; and its spec can be pickled.
+    It gives images of the right shape, finite and in [0, 1]; keeps its budget, whichever it is, unless
+    ``facts["budget"]`` is ``"smallest"``; leaves images, labels, model and global random state alone; is a function of
+    the seed; gives a sample the same result in any batch, of the run's and of its own, unless ``facts`` say that it
+    ``draws`` (who comes first in a batch gets the first draws) or ``couples`` the samples of a batch: such attacks are
+    run in fixed chunks; does with what ``needs`` declares; and its spec can be pickled.
 
     :param options: what a user may write behind its name; fewer steps, where it takes long.
     :param norm: as in ``NAME@2``; the first that it works in by default.
@@ -70,8 +74,10 @@ def check_attack(
     _check_points(subject, kind, x, whole)
     claim(np.array_equal(whole, subject.run(kind, x)), f"{subject.who} gives another result with the same seed")
     _check_seed(subject, kind, x)
-    if not (spec.facts.get("draws") or spec.facts.get("couples")):
+    by_itself = not (spec.facts.get("draws") or spec.facts.get("couples"))
+    if by_itself:
         _check_split(subject, kind, x, whole)
+    _check_small(subject, x, by_itself)
 
 
 @dataclass
@@ -82,6 +88,7 @@ class _Subject:
     manager: Manager
     reference: Reference
     budgets: tuple[float, float]
+    batch_size: int = 4
     module: torch.nn.Module = field(default_factory=lambda: small_cnn(SHAPE, CLASSES).eval())
 
     def __post_init__(self) -> None:
@@ -90,7 +97,7 @@ class _Subject:
         self.estimator: Any = _estimator(self.module, self.given)
         eps, eps_l2 = self.budgets
         craft = images(12, seed=1)
-        self.offered: dict[str, Any] = {"eps": eps, "eps_l2": eps_l2, "seed": 0, "batch_size": 4}
+        self.offered: dict[str, Any] = {"eps": eps, "eps_l2": eps_l2, "seed": 0, "batch_size": self.batch_size}
         self.offered["craft"] = as_dataset(craft, self.labels(craft), name="craft")
 
     def labels(self, x: np.ndarray) -> np.ndarray:
@@ -178,6 +185,23 @@ def _check_seed(subject: _Subject, kind: AttackType, x: np.ndarray) -> None:
             state != states[1][name],
             f"{subject.who} seeds {name} itself, so that the run's seed is without effect: draw, and do not seed",
         )
+
+
+def _check_small(subject: _Subject, x: np.ndarray, by_itself: bool) -> None:
+    """A budget that nobody has as a default is kept as well, in more batches than one, which change nothing."""
+    small = (subject.budgets[0] / _SMALL, subject.budgets[1] / _SMALL)
+    found = []
+    for size in (2, len(x)) if by_itself else (2,):
+        subject = replace(subject, budgets=small, batch_size=size)
+        kind = subject.built()
+        found.append(subject.run(kind, x))
+        _check_points(subject, kind, x, found[-1])
+    moved = float(np.abs(found[0] - found[-1]).max())
+    claim(
+        moved <= TOLERANCE,
+        f"{subject.who} gives another result with batch_size=2 than with {len(x)} (pixels move by {moved:.2g}): attack "
+        f"every batch alike, or declare facts['couples']=True",
+    )
 
 
 def _check_split(subject: _Subject, kind: AttackType, x: np.ndarray, whole: np.ndarray) -> None:

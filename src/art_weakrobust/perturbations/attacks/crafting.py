@@ -15,6 +15,7 @@ from ...errors import AttackError
 from ...kernels.keyed import derive
 from ...protocols import Dataset, Estimator
 from .binding import bind
+from .catalogue import row_of
 from .fingerprint import weights_digest
 from .labels import one_hot
 from .randomness import seeded
@@ -109,6 +110,21 @@ class Crafting:
         with seeded(seed), _uncounted(attack.estimator):
             silenced(attack).generate(x=np.array(samples.x, np.float32), y=labels)
         return np.asarray(attack.noise, np.float32)  # type: ignore[attr-defined]
+
+
+def crafts(attack: EvasionAttack) -> bool:
+    """Return whether an attack makes one perturbation for all; a subclass of one that does is taken to do so as well.
+
+    :raises AttackError: for an ensemble with such an attack in it, which would craft on the images it is judged on.
+    """
+    inside = [type(part).__name__ for part in getattr(attack, "attacks", None) or () if crafts(part)]
+    if inside:
+        raise AttackError(
+            f"attack {type(attack).__name__} holds {inside[0]}, which makes one perturbation for all, and would craft "
+            f"it on the very images that it is judged on: hand {inside[0]} in by itself"
+        )
+    rows = (row_of(kind) for kind in type(attack).__mro__)
+    return any(row is not None and row.crafts for row in rows)
 
 
 def crafter(factory: Any) -> Any:

@@ -6,11 +6,19 @@ nothing when they are handed labels, which they then aim at and reach without a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from art.attacks import EvasionAttack
-from art.attacks.evasion import SaliencyMapMethod, TargetedUniversalPerturbation, UniversalPerturbation
+from art.attacks.evasion import (
+    AutoConjugateGradient,
+    RescalingAutoConjugateGradient,
+    SaliencyMapMethod,
+    TargetedUniversalPerturbation,
+    UniversalPerturbation,
+)
 
 from .labels import class_numbers, one_hot
 
@@ -61,10 +69,59 @@ class RunnerUpUniversal(TargetedUniversalPerturbation):
         return attack
 
 
+class _OfTheSum:
+    """An estimator whose loss gradients are those of the summed loss: none is the smaller for company in its batch."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._of = estimator
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._of, name)
+
+    def loss_gradient(self, x: Any, y: Any, **kwargs: Any) -> Any:
+        """Return the estimator's, times the samples that its loss is a mean over."""
+        mean = getattr(getattr(self._of, "loss", None), "reduction", "mean") == "mean"
+        return self._of.loss_gradient(x, y, **kwargs) * (len(x) if mean else 1)
+
+
+class SummedConjugateGradient(AutoConjugateGradient):
+    """Auto Conjugate Gradient whose steps do not shrink with the batch.
+
+    In Linf, ART moves along the gradient itself where the paper (https://arxiv.org/abs/2206.09628) takes its sign, so
+    that a mean over the batch makes steps of a batch of 256 that much smaller, and the attack that much weaker.
+    """
+
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
+        """Return adversarial samples, as ART's class does for one sample at a time."""
+        with _summed(self):
+            return np.asarray(super().generate(x, y, **kwargs))
+
+
+class SummedRescalingConjugateGradient(RescalingAutoConjugateGradient):
+    """Rescaling Auto Conjugate Gradient, mended likewise; it still measures gradients over the whole batch."""
+
+    def generate(self, x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
+        """Return adversarial samples."""
+        with _summed(self):
+            return np.asarray(super().generate(x, y, **kwargs))
+
+
+@contextmanager
+def _summed(attack: Any) -> Iterator[None]:
+    before = attack._estimator
+    attack._estimator = _OfTheSum(before)
+    try:
+        yield
+    finally:
+        attack._estimator = before
+
+
 REPAIRED: dict[type[EvasionAttack], type[EvasionAttack]] = {
     SaliencyMapMethod: RunnerUpSaliencyMap,
     UniversalPerturbation: QuietUniversal,
     TargetedUniversalPerturbation: RunnerUpUniversal,
+    AutoConjugateGradient: SummedConjugateGradient,
+    RescalingAutoConjugateGradient: SummedRescalingConjugateGradient,
 }
 """Class of ART's -> what we build in its place."""
 

@@ -128,8 +128,11 @@ class _Stopping:
             quiet = not logging.getLogger(type(self.attack).__module__).isEnabledFor(logging.INFO)
             if quiet and self.iterates and self.attack.num_random_init <= 1:
                 self.steps_left = ceil(len(x) / self.attack.batch_size) * self.attack.max_iter
-            with exact_float32(), self.search.searching(precision):
-                return original(x=x, y=y, **kwargs)
+            try:
+                with exact_float32(), self.search.searching(precision):
+                    return original(x=x, y=y, **kwargs)
+            finally:
+                self.steps_left = inf  # whoever asks the attack's estimator from here on wants to know
 
         def generate(x: np.ndarray, y: np.ndarray | None = None, **kwargs: Any) -> np.ndarray:
             self.deferring = self._may_defer(y, kwargs)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ....datasets.base import digest
+from ....errors import RunError
 from ....estimators.judge import judge_logits
 from ....estimators.pytorch import FastPyTorchClassifier
 from ....kernels.keyed import derive
@@ -102,11 +103,29 @@ class Cascade:
         file = (
             self.state / f"{name}-{digest(identity, repr((self.setting, self.clip_values, seed)), samples)}.safetensors"
         )
+        kept = self._kept(file, y)
+        if kept is None:
+            kept = self._attack(name, x, y, seed)
+            atomic_write(file, to_safetensors({"broken": kept[0], "points": kept[1]}))
+        return kept
+
+    def _kept(self, file: Path, y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return a piece that was done before; None where there is none that can be read, and that still holds.
+
+        The judge looks at its points again: what nobody can see of a model may have changed.
+        """
         if not file.exists():
-            broken, points = self._attack(name, x, y, seed)
-            atomic_write(file, to_safetensors({"broken": broken, "points": points}))
-        kept, _ = read_safetensors(file)
-        return kept["broken"], kept["points"]
+            return None
+        try:
+            arrays, _ = read_safetensors(file)
+            broken, points = arrays["broken"], arrays["points"]
+        except (RunError, KeyError) as error:
+            logger.warning("a piece of AutoAttack is made anew: %s", error)
+            return None
+        if len(broken) and self._right(points, y[broken]).any():
+            logger.warning("a piece of AutoAttack is made anew: the model is right on what broke it, %s", file)
+            return None
+        return broken, points
 
     def _attack(self, name: str, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         unit, images, labels = self._asked(x, y)
@@ -145,7 +164,7 @@ def _identity(estimator: FastPyTorchClassifier) -> str:
         (type(operation).__name__, *(str(getattr(operation, name, None)) for name in operation.params))
         for operation in estimator.preprocessing_operations
     ]
-    return digest(weights_digest(estimator), repr(estimator.model), repr(before))
+    return digest(weights_digest(estimator), repr(before))
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,15 @@ BOUNDED = (
     _adaptive(
         name="acg",
         kind="AutoConjugateGradient",
+        also=("art_weakrobust.perturbations.attacks.repaired:SummedConjugateGradient",),
         summary="Auto Conjugate Gradient: 100 steps along conjugate directions, 5 starts",
         source="https://arxiv.org/abs/2206.09628",
     ),
     _adaptive(
         name="reacg",
         kind="RescalingAutoConjugateGradient",
+        also=("art_weakrobust.perturbations.attacks.repaired:SummedRescalingConjugateGradient",),
+        couples=True,  # it takes norms over the whole batch
         summary="Rescaling Auto Conjugate Gradient: ACG with rescaled directions",
         source="https://arxiv.org/abs/2405.13445",
     ),
