@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from ..plugins.manager import Manager, Registered
+from ..plugins.manager import Manager
+from ..plugins.registered import Registered
 from .console import print_json, print_table, told
 
 _HEADERS = ("name", "norms", "budget", "cost", "needs", "y", "remarks", "summary")

@@ -6,7 +6,8 @@ import typer
 
 from ..errors import PluginError, nearest
 from ..plugins.loading import Source
-from ..plugins.manager import POSITIONAL, Manager, Registered
+from ..plugins.manager import POSITIONAL, Manager
+from ..plugins.registered import Registered
 from .console import console, print_json, print_table, told
 
 
