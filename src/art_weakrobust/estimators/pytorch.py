@@ -128,6 +128,9 @@ class FastPyTorchClassifier(TensorPasses):
         :param y: labels, index (n,) or one-hot (n, K).
         :param training_mode: whether the model is in training mode, and stays so, or in evaluation mode.
         :raises ValueError: where the loss does not depend on the input.
+
+        While ``y`` is one and the same tensor, as in the steps of an attack, writes to weights that PyTorch does not
+        count (``.data``, NumPy's) are not looked for; :meth:`refresh` has them seen.
         """
         self._set_gradient_mode(training_mode)
         if self._labels_known is None or not self._labels_known.are(y):
