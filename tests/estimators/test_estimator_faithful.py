@@ -13,6 +13,8 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
+from art_weakrobust.estimators.watching import settings_of
+from art_weakrobust.perturbations.attacks.fingerprint import weights_digest
 from art_weakrobust.training.network import forward_of
 
 SHAPE, CLASSES, N = (3, 8, 8), 5, 300
@@ -112,6 +114,37 @@ class First(Net):
         return super().forward(x - x[:1])
 
 
+class InPlaceViewing(Viewing):
+    """Both at once."""
+
+    def forward(self, x):
+        return super().forward(x.sub_(0.5).div_(0.25))
+
+
+class Gated(Net):
+    """Looks at the rest of the batch once a gate is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return super().forward(x + self.gate * x.mean(0))
+
+
+class Caching(Net):
+    """Computes something when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = None
+
+    def forward(self, x):
+        if self.shift is None:
+            self.shift = torch.full((1,), 0.5)
+        return super().forward(x - self.shift)
+
+
 class BatchNormed(Net):
     """No running statistics."""
 
@@ -162,7 +195,7 @@ ASKS = {
 @pytest.mark.parametrize("first", ["gradient", "predict", "classes"])
 @pytest.mark.parametrize(
     "make",
-    [Net, Viewing, InPlace, Temperature, Configured, Remembering, First, BatchNormed, Tied],
+    [Net, Viewing, InPlace, InPlaceViewing, Caching, Temperature, Configured, Remembering, First, BatchNormed, Tied],
     ids=lambda m: m.__name__,
 )
 def test_every_answer_is_that_of_the_stock_class_whatever_is_asked_first(make, first, caplog):
@@ -373,3 +406,72 @@ def test_neither_the_check_of_a_copy_nor_tuning_draws_from_the_global_generator(
     fast._network()
     fast.tune(X[:8], seconds=0.05)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_network_that_works_in_place_and_views_is_asked_once(hooked, training):
+    stock, fast = pair(InPlaceViewing)
+    for classifier in (stock, fast) if hooked else ():
+        classifier.model.conv.register_forward_hook(lambda module, inputs, output: None)
+    same(stock, fast, lambda c: c.loss_gradient(X[:20], HOT[:20], training_mode=training))
+    assert fast.model.norm.num_batches_tracked == stock.model.norm.num_batches_tracked == int(training)
+
+
+def test_a_network_whose_images_come_to_hang_together_is_looked_at_again():
+    stock, fast = pair(Gated)
+    same(stock, fast, ASKS["gradient"], ASKS["predict"])
+    for classifier in (stock, fast):
+        with torch.no_grad():
+            classifier.model.gate.fill_(3.0)
+    same(stock, fast, *ASKS.values())
+
+
+def test_a_network_that_fills_a_cache_gets_its_copy_once_that_is_full():
+    _, fast = pair(Caching)
+    fast.loss_gradient(X[:8], HOT[:8])
+    fast.loss_gradient(X[:8], HOT[:8])
+    assert fast._network() is not fast._model
+
+
+def by_column(logits, y):
+    return -(y * logits.log_softmax(1)).sum(1).mean()
+
+
+def brier(logits, y):
+    return ((logits.softmax(1) - y) ** 2).mean()
+
+
+@pytest.mark.parametrize("loss", [by_column, brier])
+@pytest.mark.parametrize("n", [1, CLASSES, 9])
+def test_a_loss_of_ones_own_that_wants_a_column_a_class_gets_it_for_index_labels_too(loss, n):
+    _, fast = pair(Net, loss)
+    expected = fast.loss_gradient(X[:n], HOT[:n])
+    np.testing.assert_allclose(fast.loss_gradient(X[:n], LABELS[:n]), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_labels_may_be_a_list_for_a_large_batch_as_well():
+    _, fast = pair(Net)
+    np.testing.assert_array_equal(fast.loss_gradient(X, LABELS.tolist()), fast.loss_gradient(X, LABELS))
+
+
+def test_what_identifies_a_model_is_no_address_and_no_count_of_calls():
+    class Odd(Net):
+        def __init__(self):
+            super().__init__()
+            self.table, self.calls, self.scale = {nn.functional.relu: 1}, 0, 2.0
+
+        def extra_repr(self):
+            return repr(nn.functional.relu)
+
+        def forward(self, x):
+            self.calls, self.last = self.calls + 1, x.detach()
+            return super().forward(x) * self.scale
+
+    _, fast = pair(Odd)
+    before = weights_digest(fast)
+    assert not any("0x" in repr(settings_of(part)) for part in fast.model.modules())
+    fast.predict(X[:4])
+    assert weights_digest(fast) == before
+    fast.model.scale = 3.0
+    assert weights_digest(fast) != before

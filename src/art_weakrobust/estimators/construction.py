@@ -44,9 +44,11 @@ class Constructed(PyTorchClassifier):
         self._chosen_device = device_for(device_type)
         self._plan: dict[str, Any] = {"batch_size": BATCH_SIZE, "precision": precision}
         self._required: dict[str, Any] = {}  # of every plan, found out by asking the model
+        self._layout_known = False  # whether the model was asked channels last, to see whether it can be
         self._one_number = False  # whether the model gives (n,), which a loss is then given as it is
         self._search = SearchNetwork()
         self._labels_known: LabelsKnown | None = None
+        self._wants_index: bool | None = None  # of a loss of one's own, once it was asked
         super().__init__(
             model=model,
             loss=loss,
@@ -77,7 +79,8 @@ class Constructed(PyTorchClassifier):
         self._model.to(self._device)
         self._layer_names = self._model.get_layers
         self.is_rnn = any(isinstance(part, nn.RNNBase) for part in self._model.modules())
-        self._labels_known, self._required = None, {}
+        self._labels_known, self._required, self._layout_known = None, {}, False
+        self._wants_index = None
         self._reduce_labels, self._int_labels, self._probability_labels = label_rules(self._loss)
         self._plan = plan_for(self._device, self.model, self._plan["batch_size"], self._plan["precision"])
 

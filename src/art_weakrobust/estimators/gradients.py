@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ModelError
 from .modes import frozen
@@ -60,11 +59,6 @@ def _gradients_of(logits: Tensor, leaf: Tensor, classes: list[int]) -> Tensor:
     return torch.stack(
         [input_gradient(totals[c], leaf, keep=position < last) for position, c in enumerate(classes)], dim=1
     )
-
-
-def norm_by_batch(module: nn.Module) -> bool:
-    """Return whether a batch norm takes the statistics of each batch also in evaluation mode."""
-    return any(isinstance(part, _BatchNorm) and part.running_mean is None for part in module.modules())
 
 
 _SUMS_OVER_SAMPLES = (

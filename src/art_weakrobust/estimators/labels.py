@@ -46,6 +46,23 @@ def label_rules(loss: Any) -> tuple[bool, bool, bool]:
     return False, False, False
 
 
+def wants_index(loss: Any, nb_classes: int, device: torch.device) -> bool:
+    """Return whether a loss of one's own takes class numbers rather than one column a class; asked on no images."""
+    n = 3 if nb_classes != 3 else 4  # neither 1 nor the classes: nothing is stretched to fit
+    index = torch.arange(n, device=device) % nb_classes
+    logits = torch.zeros(n, nb_classes, device=device)
+
+    def takes(labels: Tensor) -> bool:
+        try:
+            with torch.no_grad():
+                loss(logits, labels)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            return False
+        return True
+
+    return takes(index) or not takes(one_hot(index, nb_classes))
+
+
 def label_tensor(y: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """Return labels of any kind as a tensor on the device; probabilities in float64 become float32."""
     tensor = y.detach() if isinstance(y, Tensor) else torch.from_numpy(np.array(y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,6 +35,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             module.train()
         for part, training in flags:
             part.training = training
+
+
+def twin_of(module: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode to try something out on: nobody's hooks, and no weights or notes of anybody's.
+
+    :raises Exception: whatever copying raises; some modules cannot be.
+    """
+    with evaluating(module):
+        twin = copy.deepcopy(module)
+    for part in twin.modules():
+        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks):
+            hooks.clear()
+    return twin
 
 
 @contextmanager

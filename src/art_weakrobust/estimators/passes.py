@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from .border import float32_tensor, rows_of, stream
 from .construction import Constructed
-from .modes import evaluating, set_mode
-from .plan import arranged, wants_contiguous
+from .modes import evaluating, generators_kept, set_mode
+from .plan import arranged, views
 from .search import example_images
 from .streams import Result, cut, in_a_stream, side_by_side
 
@@ -31,20 +31,22 @@ class ForwardPasses(Constructed):
         return self._rows(self._model, x)
 
     def _rows(self, network: nn.Module, x: Tensor) -> Tensor:
-        """Return what a network gives to preprocessed images, as (n, K), laid out as the plan says.
-
-        One that takes views of what its convolutions give can be asked contiguous alone: it shows here, and holds from
-        now on.
-        """
-        try:
-            outputs = network(arranged(x, self._plan))[-1]
-        except RuntimeError as error:
-            if self._plan["memory_format"] == "contiguous" or not wants_contiguous(error):
-                raise
-            self._keep_contiguous()
-            outputs = network(arranged(x, self._plan))[-1]
+        """Return what a network gives to preprocessed images as (n, K), laid out as the plan says, if it can be so."""
+        if network is self._model:
+            self._find_layout(x)
+        outputs = network(arranged(x, self._plan))[-1]
         self._one_number = isinstance(outputs, Tensor) and outputs.ndim == 1
         return rows_of(outputs)
+
+    def _find_layout(self, x: Tensor) -> None:
+        """Keep to contiguous images where the model takes views of what its convolutions give; looked at once."""
+        if self._layout_known or self._plan["memory_format"] == "contiguous" or x.ndim != 4 or not len(x):
+            return
+        self._layout_known = True
+        images = arranged(x[:2].detach().clone(), self._plan)
+        with generators_kept(self._device):
+            if views(self._model, lambda twin: twin(images)):
+                self._keep_contiguous()
 
     def _preprocessed(self, x: Tensor) -> Tensor:
         """Return ``x`` after the preprocessing operations, differentiably where all of them are PyTorch's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from .folding import may_fold
+from .modes import twin_of
 from .precision import precision_on
 
 BATCH_SIZE = 128
@@ -102,6 +103,19 @@ def checked(plan: Mapping[str, Any]) -> dict[str, Any]:
 def wants_contiguous(error: Exception) -> bool:
     """Return whether a model failed since it views a tensor (``x.view(len(x), -1)``) that is not laid out for that."""
     return isinstance(error, RuntimeError) and "view size is not compatible" in str(error)
+
+
+def views(module: nn.Module, ask: Callable[[nn.Module], Any]) -> bool:
+    """Return whether a module can be asked contiguous alone, as a twin of it shows that is asked channels last.
+
+    :param ask: gives the twin images laid out channels last.
+    """
+    try:
+        with torch.no_grad():
+            ask(twin_of(module))
+    except Exception as error:  # a module's own code may raise anything; whoever asks it itself will see
+        return wants_contiguous(error)
+    return False
 
 
 def arranged(x: Tensor, plan: dict[str, Any]) -> Tensor:

@@ -18,7 +18,7 @@ from ..models.registry import entry
 from ..models.robustbench import load_robustbench
 from . import tuning
 from .border import float32_tensor
-from .gradients import class_gradients, differentiating, input_gradient, norm_by_batch, share_of_part, with_reduction
+from .gradients import class_gradients, differentiating, input_gradient, share_of_part, with_reduction
 from .labels import is_index, label_tensor
 from .modes import set_mode
 from .passes import ForwardPasses
@@ -132,6 +132,7 @@ class FastPyTorchClassifier(TensorPasses):
         While ``y`` is one and the same tensor, as in the steps of an attack, writes to weights that PyTorch does not
         count (``.data``, NumPy's) are not looked for; :meth:`refresh` has them seen.
         """
+        y = np.asarray(y) if isinstance(y, list) else y
         self._set_gradient_mode(training_mode)
         if self._labels_known is None or not self._labels_known.are(y):
             self._search.doubt()  # but for the further steps on one batch, which PGD takes with the same tensor
@@ -173,7 +174,7 @@ class FastPyTorchClassifier(TensorPasses):
         self._search.doubt()
         network, gradients = self._network(training_mode), []
         alone = self._only_standardises or not self.all_framework_preprocessing  # what the graph goes through beside it
-        separable = alone and not (training_mode or self._search.together or norm_by_batch(self._model))
+        separable = alone and network is not self._model  # as a copy proves
         cut = self._may_cut(len(x), network)
         for part in slices(len(x), self._plan["batch_size"]) if cut else [slice(None)]:
             with differentiating(network):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from .border import LogitsOnly, rows_of
 from .compiled import Compiled
 from .folding import Pair, folded, pairs, refill
-from .modes import evaluating, generators_kept
+from .modes import evaluating, generators_kept, twin_of
 from .plan import FORMATS, wants_contiguous
 from .precision import exact_float32
 from .watching import Glance, Settings, checksum
@@ -28,6 +27,9 @@ LOGIT_TOLERANCE = 1e-4
 """The same for logits, relative to the largest: where a probability is close to 1 it would hide a difference."""
 
 EXAMPLES = 8
+
+_TRIES = 3
+"""How often a copy is tried of a module that changes when it is called: it may only have filled a cache."""
 
 
 class Inside(threading.local):
@@ -58,6 +60,7 @@ class SearchNetwork:
         self._copy: LogitsOnly | None = None
         self._runs: nn.Module | None = None
         self._doubted = self._restless = False
+        self._tries = 0
         self.failure: str | None = None
         self.wants_contiguous = False
         """Whether the module could not be asked in the plan's memory format, but may be in another."""
@@ -84,8 +87,9 @@ class SearchNetwork:
             return None
         asked = tuple(plan[key] for key in ("folding", "memory_format", "compile"))
         known = self._glance is not None and source is self._source and asked == self._asked
-        if known and self._restless:
+        if known and self._restless and (self._tries == _TRIES or not (self._doubted or not self._glance_same(glance))):
             return None
+        self._tries = self._tries if known else 0
         if not known or self._structure_changed(source):
             self._make(wrapper, plan, example)
             self._source, self._asked, self._glance = source, asked, Glance.at(source)
@@ -97,9 +101,11 @@ class SearchNetwork:
     def _structure_changed(self, source: nn.Module) -> bool:
         return self._doubted and (self._settings is None or not self._settings.same(Settings(source)))
 
+    def _glance_same(self, glance: Glance) -> bool:
+        return self._glance is not None and self._glance.same(glance)
+
     def _same_values(self, glance: Glance) -> bool:
-        assert self._glance is not None
-        return self._glance.same(glance) and not (self._doubted and checksum(glance.tensors) != self._checksum)
+        return self._glance_same(glance) and not (self._doubted and checksum(glance.tensors) != self._checksum)
 
     def _follow(
         self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor], glance: Glance
@@ -111,15 +117,18 @@ class SearchNetwork:
         else:
             with torch.inference_mode(False):
                 refill(self._copy._model, source, self._pairs)
-                if not self._agrees(wrapper, self._copy, example()):
+                images = example()
+                self.together = not _each_by_itself(self._copy, images)
+                if self.together or not self._agrees(wrapper, self._copy, images):
                     self._copy = self._runs = None
             self._checksum = checksum(glance.tensors)
         self._glance = Glance.at(source)
 
     def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
-        source, failed_before = wrapper._model, self.failure
+        source, failed_before, restless_before = wrapper._model, self.failure, self._restless
         self._copy, self._runs, self._pairs, self.failure = None, None, [], None
         self._restless = self.together = self.wants_contiguous = False
+        self._tries += 1
         with torch.inference_mode(False):
             try:
                 images = example()
@@ -132,7 +141,8 @@ class SearchNetwork:
                         self._copy, self._runs = made, runs
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
                 self.wants_contiguous = plan["memory_format"] != "contiguous" and wants_contiguous(error)
-                if not self.wants_contiguous:
+                self._restless = restless_before  # what it has kept of a call may be beyond copying
+                if not (self.wants_contiguous or restless_before):
                     self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 if self.failure not in (None, failed_before):
                     _log.warning("%s is searched on as it is, no copy is made: %s", type(source).__name__, self.failure)
@@ -157,18 +167,18 @@ class SearchNetwork:
 
 
 def _steady(wrapper: LogitsOnly, images: Tensor) -> bool:
-    """Return whether nothing is written when the module is called; a twin with the same parameters is.
+    """Return whether nothing is written when the module is called; a twin is, and with a graph, as some keep only then.
 
-    With a graph, since some keep what they see only then.
+    What fills a cache at its first call is not steady before it.
     """
-    with exact_float32(), generators_kept(images.device), evaluating(wrapper), torch.enable_grad():
-        module = copy.deepcopy(wrapper._model, {id(part): part for part in wrapper._model.parameters()})
-        glance, settings = Glance.at(module), Settings(module)
-        LogitsOnly(module)(images.clone().requires_grad_(True).clone())
-        after = Glance.at(module)
-    steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(module))
+    with exact_float32(), generators_kept(images.device), torch.enable_grad():
+        twin = twin_of(wrapper)
+        glance, settings = Glance.at(twin), Settings(twin)
+        twin(images.clone().requires_grad_(True).clone())
+        after = Glance.at(twin)
+    steady = glance is not None and after is not None and glance.same(after) and settings.same(Settings(twin))
     if not steady:
-        _log.info("%s is searched on as it is: it changes when it is called", type(module).__name__)
+        _log.info("%s is searched on as it is: it changes when it is called", type(wrapper._model).__name__)
     return steady
 
 

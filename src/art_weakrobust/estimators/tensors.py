@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .border import float32_tensor
 from .gradients import differentiating, input_gradient, with_reduction
-from .labels import LabelsKnown, is_index, label_tensor, one_hot
+from .labels import LabelsKnown, is_index, label_tensor, one_hot, wants_index
 from .modes import evaluating, frozen, set_mode
 from .passes import ForwardPasses
 from .plan import arranged
@@ -149,9 +149,16 @@ class TensorPasses(ForwardPasses):
     def _reduced(self, labels: Tensor) -> Tensor:
         if is_index(labels) and self._int_labels:
             return labels.reshape(-1).long()
-        if is_index(labels) and self.nb_classes > 2 and _of_pytorch(self._loss):
+        if is_index(labels) and self.nb_classes > 2:
+            if not _of_pytorch(self._loss) and self._takes_index():
+                return labels if labels.is_floating_point() else labels.long()
             labels = one_hot(labels, self.nb_classes)
         return self.reduce_labels(labels)  # type: ignore[return-value]
+
+    def _takes_index(self) -> bool:
+        if self._wants_index is None:
+            self._wants_index = wants_index(self._loss, self.nb_classes, self._device)
+        return self._wants_index
 
     def _loss_of(self, loss: Any, logits: Tensor, y: np.ndarray | Tensor) -> Tensor:
         labels = self._loss_labels(y)
@@ -200,5 +207,5 @@ class TensorPasses(ForwardPasses):
 
 
 def _of_pytorch(loss: Any) -> bool:
-    """Return whether a loss is one of PyTorch's own; others are given labels as they came, as in ART."""
+    """Return whether a loss is one of PyTorch's own, of which is known what labels it takes."""
     return type(loss).__module__ == nn.modules.loss.__name__

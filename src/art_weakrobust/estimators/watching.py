@@ -23,6 +23,7 @@ _GLOBAL_HOOKS = (
     "_global_backward_pre_hooks",
 )
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_FLAT = frozenset((bool, int, float, complex, str, bytes, type(None)))
 _UNWRITTEN = "..."  # of what has no text of its own
 _NOTED_BYTES, _NOTED_DEPTH = 1 << 20, 4
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, tuple)
@@ -97,20 +98,21 @@ def _attributes(part: nn.Module) -> Iterable[Any]:
 
 
 def settings_of(part: nn.Module) -> dict[str, Any]:
-    """Return the attributes of one module that can be written down: numbers, texts, arrays, and containers of these."""
+    """Return the attributes of one module that can be written down: numbers, texts, arrays, and containers of these.
+
+    Tensors are left out: what a module keeps as one beside its buffers, it has mostly computed.
+    """
     written = {name: _written(value) for name, value in vars(part).items() if name not in _OF_EVERY_MODULE}
     return {name: value for name, value in written.items() if value is not _UNWRITTEN}
 
 
 def _written(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().float().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value.shape, str(value.dtype), hashlib.blake2b(value.tobytes(), digest_size=16).hexdigest()
     if isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type)):
         value = dict(getattr(value, "__dict__", {}))
     if isinstance(value, dict) and depth < _NOTED_DEPTH:
-        return [(str(key), _written(held, depth + 1)) for key, held in value.items()]
+        return [(_written(key, depth + 1), _written(held, depth + 1)) for key, held in value.items()]
     if isinstance(value, list | tuple) and depth < _NOTED_DEPTH:
         return [_written(held, depth + 1) for held in value]
     return value if type(value) in _PLAIN and not isinstance(value, tuple) else _UNWRITTEN
@@ -121,9 +123,13 @@ def _noted(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Tensor):
         return value, None if value.is_inference() else value._version
     if isinstance(value, np.ndarray) and value.nbytes <= _NOTED_BYTES and value.dtype != object:
-        return value, hash(value.tobytes())
+        return value, zlib.crc32(np.ascontiguousarray(value).data)
     if depth == _NOTED_DEPTH:
         return value
+    if isinstance(value, dict) and {*map(type, value.values())} <= _FLAT:
+        return value, _Flat(value), _Flat(value.values())
+    if isinstance(value, list | tuple | set | frozenset | deque) and {*map(type, value)} <= _FLAT:
+        return type(value), _Flat(value)
     if isinstance(value, dict):
         return value, tuple((key, _noted(held, depth + 1)) for key, held in value.items())
     if isinstance(value, list | tuple | set | frozenset | deque):
@@ -133,9 +139,15 @@ def _noted(value: Any, depth: int = 0) -> Any:
     return value
 
 
+class _Flat(tuple[Any, ...]):
+    """Numbers and texts, as many as there are: compared at once."""
+
+
 def _alike(a: Any, b: Any) -> bool:
     if a is b:
         return True
+    if type(a) is type(b) is _Flat:
+        return tuple.__eq__(a, b)
     return type(a) is type(b) and type(a) in _PLAIN and _equal(a, b)
 
 

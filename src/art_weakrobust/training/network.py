@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..estimators.modes import evaluating, generators_kept
-from ..estimators.plan import wants_contiguous
+from ..estimators.modes import generators_kept
+from ..estimators.plan import views
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,8 @@ def _laid_out(forward: Forward, classifier: Any) -> Forward:
     contiguous = replace(forward, memory_format=torch.contiguous_format)
     if examples.ndim != 4:
         return contiguous
-    with generators_kept(forward.device), evaluating(classifier.model), torch.no_grad():
-        try:
-            forward.exact()(classifier.model, examples)
-        except RuntimeError as error:
-            if wants_contiguous(error):
-                return contiguous
-            raise
-    return forward
+    with generators_kept(forward.device):
+        return contiguous if views(classifier.model, lambda twin: forward(twin, examples)) else forward
 
 
 def _identity(step: Any) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import nn
 
 from ...datasets.base import digest
 from ...estimators.judge import module_of
+from ...estimators.modes import generators_kept, twin_of
+from ...estimators.search import example_images
 from ...estimators.watching import settings_of
 from ...protocols import Estimator
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def weights_digest(estimator: Estimator) -> str:
@@ -26,9 +31,26 @@ def weights_digest(estimator: Estimator) -> str:
     named = chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
     state = {name: value.detach().cpu() for name, value in named}
     arrays = (value.float().numpy() if value.is_floating_point() else value.numpy() for value in state.values())
-    return digest(*arrays, repr([*state]), repr(module), repr(list(_plain(module))))
+    layers = _ADDRESS.sub("", repr(module))
+    return digest(*arrays, repr([*state]), layers, repr(_lasting(module, estimator)))
 
 
-def _plain(module: nn.Module) -> Iterator[Any]:
-    for name, part in module.named_modules():
-        yield name, type(part).__qualname__, settings_of(part)
+def _lasting(module: nn.Module, estimator: Estimator) -> list[Any]:
+    """Return plain attributes of all layers, but for those that a call changes: what counts calls says nothing."""
+    try:
+        twin = twin_of(module)
+        before = _plain(twin)
+        with torch.no_grad(), generators_kept(torch.device(getattr(estimator, "device", "cpu"))):
+            images = example_images(estimator.input_shape, estimator.clip_values)[:2]
+            twin(images.to(next(twin.parameters(), images)))
+    except Exception:  # a model's own code may raise anything, here or where it is copied: then all of them count
+        return _plain(module)
+    return [value for value, after in zip(before, _plain(twin), strict=False) if value == after]
+
+
+def _plain(module: nn.Module) -> list[Any]:
+    return [
+        (name, type(part).__qualname__, key, value)
+        for name, part in module.named_modules()
+        for key, value in settings_of(part).items()
+    ]
