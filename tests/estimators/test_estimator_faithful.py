@@ -214,7 +214,9 @@ def test_a_network_that_views_is_searched_on_by_a_folded_copy_and_tuned(tmp_path
     assert fast._network() is not fast._model
     fast.set_plan(memory_format="channels_last")  # what a model does not allow is left out
     assert fast.plan["memory_format"] == "contiguous"
-    assert fast.tune(X[:32], seconds=0.1)["memory_format"] == "contiguous"
+    found = fast.tune(X[:32], cost=lambda plan, _seconds: 1.0 + (plan["memory_format"] == "contiguous"))
+    assert found["memory_format"] == fast.plan["memory_format"] == "contiguous"
+    assert fast.tune(cost=None) == found  # kept
     fast.set_params(model=Net())
     assert fast.plan["memory_format"] == "channels_last"
 

@@ -101,10 +101,10 @@ def tune(
         except BaseException:
             estimator.plan = before
             raise
-    estimator.plan = plan
+    estimator.plan = plan  # which leaves out what the model does not allow
     if file is not None:
-        _keep(file, plan)
-    return dict(plan)
+        _keep(file, estimator.plan)
+    return dict(estimator.plan)
 
 
 def _settled(
