@@ -7,7 +7,6 @@ https://arxiv.org/abs/1712.05877).
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from functools import partial
 from itertools import chain
@@ -20,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..kernels.norms import wide
 from .border import LogitsOnly
-from .modes import generators_kept
+from .modes import generators_kept, twin_of
 
 # Exact types: a subclass may compute something else.
 _CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -50,7 +49,7 @@ def pairs(module: nn.Module, example: Tensor) -> list[Pair]:
     """
     if not may_fold(module):
         return []
-    seen = LogitsOnly(copy.deepcopy(module).eval())
+    seen = LogitsOnly(twin_of(module))
     readers = _Readers(seen._model)
     with generators_kept(example.device), torch.no_grad(), readers:
         seen(example)
@@ -117,7 +116,7 @@ def folded(module: nn.Module, found: list[Pair]) -> nn.Module:
 
     :param found: see :func:`pairs`; without any it is a plain copy.
     """
-    twin = copy.deepcopy(module).eval().requires_grad_(False)
+    twin = twin_of(module).requires_grad_(False)
     for conv_name, norm_name in found:
         conv: Any = twin.get_submodule(conv_name)
         conv.weight = nn.Parameter(conv.weight.detach().clone(), requires_grad=False)  # its own, where weights are tied

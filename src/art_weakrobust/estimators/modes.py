@@ -38,12 +38,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def twin_of(module: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode to try something out on: nobody's hooks, and no weights or notes of anybody's.
+    """Return a copy in evaluation mode to try something out on, without hooks; it shares nothing with the module.
 
     :raises Exception: whatever copying raises; some modules cannot be.
     """
-    with evaluating(module):
-        twin = copy.deepcopy(module)
+    twin = copy.deepcopy(module).eval()
     for part in twin.modules():
         for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks):
             hooks.clear()

@@ -43,6 +43,8 @@ class ForwardPasses(Constructed):
         if self._layout_known or self._plan["memory_format"] == "contiguous" or x.ndim != 4 or not len(x):
             return
         self._layout_known = True
+        if self._search.failure is not None:
+            return  # there is no twin, which has been told
         images = arranged(x[:2].detach().clone(), self._plan)
         with generators_kept(self._device):
             if views(self._model, lambda twin: twin(images)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..errors import ModelError
 from .folding import may_fold
 from .modes import twin_of
 from .precision import precision_on
+
+_log = logging.getLogger(__name__)
 
 BATCH_SIZE = 128
 """Images a forward pass where nobody says otherwise; ART's own default."""
@@ -113,8 +116,10 @@ def views(module: nn.Module, ask: Callable[[nn.Module], Any]) -> bool:
     try:
         with torch.no_grad():
             ask(twin_of(module))
-    except Exception as error:  # a module's own code may raise anything; whoever asks it itself will see
-        return wants_contiguous(error)
+    except Exception as error:  # copying and asking run the module's own code, which may raise anything
+        if wants_contiguous(error):
+            return True
+        _log.warning("%s is asked channels last unseen, its twin failed: %s", type(module).__name__, error)
     return False
 
 

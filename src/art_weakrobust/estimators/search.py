@@ -64,8 +64,6 @@ class SearchNetwork:
         self.failure: str | None = None
         self.wants_contiguous = False
         """Whether the module could not be asked in the plan's memory format, but may be in another."""
-        self.together = False
-        """Whether the module is known to answer an image by others in its batch."""
         self.inside = Inside()
 
     def doubt(self) -> None:
@@ -87,9 +85,10 @@ class SearchNetwork:
             return None
         asked = tuple(plan[key] for key in ("folding", "memory_format", "compile"))
         known = self._glance is not None and source is self._source and asked == self._asked
-        if known and self._restless and (self._tries == _TRIES or not (self._doubted or not self._glance_same(glance))):
+        if not known:
+            self._tries = 0
+        elif self._restless and (self._tries == _TRIES or (self._glance_same(glance) and not self._doubted)):
             return None
-        self._tries = self._tries if known else 0
         if not known or self._structure_changed(source):
             self._make(wrapper, plan, example)
             self._source, self._asked, self._glance = source, asked, Glance.at(source)
@@ -118,8 +117,7 @@ class SearchNetwork:
             with torch.inference_mode(False):
                 refill(self._copy._model, source, self._pairs)
                 images = example()
-                self.together = not _each_by_itself(self._copy, images)
-                if self.together or not self._agrees(wrapper, self._copy, images):
+                if not (_each_by_itself(self._copy, images) and self._agrees(wrapper, self._copy, images)):
                     self._copy = self._runs = None
             self._checksum = checksum(glance.tensors)
         self._glance = Glance.at(source)
@@ -127,17 +125,17 @@ class SearchNetwork:
     def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
         source, failed_before, restless_before = wrapper._model, self.failure, self._restless
         self._copy, self._runs, self._pairs, self.failure = None, None, [], None
-        self._restless = self.together = self.wants_contiguous = False
+        self._restless = self.wants_contiguous = False
         self._tries += 1
         with torch.inference_mode(False):
             try:
                 images = example()
                 made = self._made(source, plan, images)
                 self._restless = made is not None and not _steady(wrapper, images)
-                if made is not None and not self._restless and self._agrees(wrapper, made, images):
-                    self.together = not _each_by_itself(made, images)
+                right = made is not None and not self._restless and self._agrees(wrapper, made, images)
+                if made is not None and right and _each_by_itself(made, images):
                     runs = Compiled(made).eval() if plan["compile"] else made
-                    if not self.together and (runs is made or self._agrees(wrapper, runs, images)):  # may fail
+                    if runs is made or self._agrees(wrapper, runs, images):  # compiles, which may fail
                         self._copy, self._runs = made, runs
             except Exception as error:  # copying and asking run the model's own code, which may raise anything
                 self.wants_contiguous = plan["memory_format"] != "contiguous" and wants_contiguous(error)

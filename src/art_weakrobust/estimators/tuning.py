@@ -28,7 +28,7 @@ from .memory import halving, is_out_of_memory
 from .modes import evaluating, generators_kept
 from .plan import CHOICES, plan_for
 from .precision import native_precision, precision_on
-from .stopwatch import Stopwatch
+from .stopwatch import Plan, Stopwatch
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
@@ -49,7 +49,6 @@ _COMPILING = 0.2
 
 _VERSION = 7  # of what is measured, and how: raise it, and kept plans are measured anew
 
-Plan = dict[str, Any]
 Cost = Callable[[Plan, float], float]
 """Seconds an image under a plan, given the seconds that measuring may take."""
 

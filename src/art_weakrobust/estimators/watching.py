@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from argparse import Namespace
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, is_dataclass
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,6 @@ _GLOBAL_HOOKS = (
 )
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _FLAT = frozenset((bool, int, float, complex, str, bytes, type(None)))
-_UNWRITTEN = "..."  # of what has no text of its own
 _NOTED_BYTES, _NOTED_DEPTH = 1 << 20, 4
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, tuple)
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.int64}
@@ -81,7 +80,8 @@ class Settings:
     def __init__(self, module: nn.Module) -> None:
         self._held: list[Any] = [module]
         for name, part in module.named_modules():
-            self._held += [name, type(part), *_attributes(part)]
+            noted = ((key, _noted(value)) for key, value in attributes(part))
+            self._held += [name, type(part), *chain.from_iterable(noted)]
         for tensor in (*module.parameters(), *module.buffers()):
             self._held += [tuple(tensor.shape), tensor.dtype, tensor.device]
 
@@ -90,32 +90,15 @@ class Settings:
         return len(self._held) == len(other._held) and all(map(_alike, self._held, other._held))
 
 
-def _attributes(part: nn.Module) -> Iterable[Any]:
-    for name, value in vars(part).items():
-        if name not in _OF_EVERY_MODULE:
-            yield name
-            yield _noted(value)
+def attributes(part: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield what somebody has put into one module, beside parameters, buffers, children and hooks."""
+    return ((name, value) for name, value in vars(part).items() if name not in _OF_EVERY_MODULE)
 
 
-def settings_of(part: nn.Module) -> dict[str, Any]:
-    """Return the attributes of one module that can be written down: numbers, texts, arrays, and containers of these.
-
-    Tensors are left out: what a module keeps as one beside its buffers, it has mostly computed.
-    """
-    written = {name: _written(value) for name, value in vars(part).items() if name not in _OF_EVERY_MODULE}
-    return {name: value for name, value in written.items() if value is not _UNWRITTEN}
-
-
-def _written(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return value.shape, str(value.dtype), hashlib.blake2b(value.tobytes(), digest_size=16).hexdigest()
-    if isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type)):
-        value = dict(getattr(value, "__dict__", {}))
-    if isinstance(value, dict) and depth < _NOTED_DEPTH:
-        return [(_written(key, depth + 1), _written(held, depth + 1)) for key, held in value.items()]
-    if isinstance(value, list | tuple) and depth < _NOTED_DEPTH:
-        return [_written(held, depth + 1) for held in value]
-    return value if type(value) in _PLAIN and not isinstance(value, tuple) else _UNWRITTEN
+def configuration(value: Any) -> dict[str, Any] | None:
+    """Return what a namespace or a dataclass holds; None for anything else."""
+    held = isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type))
+    return getattr(value, "__dict__", {}) if held else None
 
 
 def _noted(value: Any, depth: int = 0) -> Any:
@@ -134,9 +117,8 @@ def _noted(value: Any, depth: int = 0) -> Any:
         return value, tuple((key, _noted(held, depth + 1)) for key, held in value.items())
     if isinstance(value, list | tuple | set | frozenset | deque):
         return type(value), tuple(_noted(held, depth + 1) for held in value)
-    if isinstance(value, SimpleNamespace | Namespace) or (is_dataclass(value) and not isinstance(value, type)):
-        return value, _noted(vars(value), depth + 1) if hasattr(value, "__dict__") else None
-    return value
+    held = configuration(value)
+    return value if held is None else (value, _noted(held, depth + 1))
 
 
 class _Flat(tuple[Any, ...]):
