@@ -476,3 +476,46 @@ def test_what_identifies_a_model_is_no_address_and_no_count_of_calls():
     assert weights_digest(fast) == before
     fast.model.scale = 3.0
     assert weights_digest(fast) != before
+
+
+class Dense(nn.Module):
+    """Nothing to fold and nothing to lay out: there is no copy of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(3 * 64, 16), nn.Linear(16, CLASSES)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.head(self.hidden(x.flatten(1)).relu())
+
+
+class Together(Dense):
+    """Every image is answered by what the others of its batch are."""
+
+    def forward(self, x):
+        self.calls += 1
+        h = self.hidden(x.flatten(1))
+        return self.head((h - h.mean(0)).relu())
+
+
+@pytest.mark.parametrize(("make", "passes"), [(Dense, 1), (Together, CLASSES)])
+def test_without_a_copy_a_label_an_image_takes_one_backward_pass_where_images_do_not_hang_together(
+    make, passes, monkeypatch
+):
+    stock, fast = pair(make)
+    expected, real, calls = stock.class_gradient(X[:40], LABELS[:40]), torch.autograd.grad, []
+    monkeypatch.setattr(torch.autograd, "grad", lambda *args, **options: calls.append(1) or real(*args, **options))
+    found = fast.class_gradient(X[:40], LABELS[:40])
+    assert fast._network() is fast._model
+    assert len(calls) == passes
+    assert fast.model.calls == 1
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5 * np.abs(expected).max())
+
+
+def test_without_a_copy_hooks_and_training_take_a_backward_pass_a_label(monkeypatch):
+    stock, fast = pair(Dense)
+    for classifier in (stock, fast):
+        classifier.model.hidden.register_forward_hook(lambda _module, _inputs, output: output - output.mean(0))
+    same(stock, fast, ASKS["labels"], lambda c: c.class_gradient(X, LABELS, training_mode=True))

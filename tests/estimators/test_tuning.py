@@ -20,7 +20,14 @@ from art_weakrobust.testing.networks import small_cnn
 
 SHAPE, CLASSES = (3, 8, 8), 5
 X = np.random.default_rng(1).random((9, *SHAPE), dtype=np.float32)
-DEFAULT = {"memory_format": "channels_last", "precision": "float32", "batch_size": 128, "folding": "none", "streams": 1}
+DEFAULT = {
+    "memory_format": "channels_last",
+    "precision": "float32",
+    "batch_size": 128,
+    "folding": "none",
+    "compile": False,
+    "streams": 1,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +99,28 @@ def test_later_keys_are_tried_with_the_best_of_those_before(monkeypatch):
 @pytest.mark.parametrize(("gain", "chosen"), [(LEAST_GAIN / 2, 128), (LEAST_GAIN * 2, 64)])
 def test_a_gain_that_noise_could_make_changes_nothing(gain, chosen):
     assert fast().tune(cost=price(batch_size_64=1 - gain))["batch_size"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("late", "factors", "chosen"),
+    [(64, {"batch_size_64": 0.8e-4, "batch_size_128": 1e-4}, 64), (128, {"batch_size_128": 1e-4}, 128)],
+)
+def test_what_slows_the_machine_during_one_turn_decides_nothing(late, factors, chosen):
+    seen = set()
+
+    def cost(plan, seconds):
+        slow = 1.45 if plan["batch_size"] == late and late not in seen else 1.0
+        seen.add(plan["batch_size"])
+        return slow * price(**{"batch_size_32": 1.02e-4, "batch_size_64": 1.02e-4, **factors})(plan, seconds)
+
+    assert fast().tune(cost=cost) == {**fast().plan, "batch_size": chosen}
+
+
+def test_a_value_that_is_much_slower_has_no_second_turn():
+    tried = []
+    fast().tune(cost=price(tried, precision_bfloat16=5e-4, precision_float32=1e-4, batch_size_32=2))
+    assert [plan["precision"] for plan in tried].count("bfloat16") == 1
+    assert [plan["batch_size"] for plan in tried if plan["batch_size"] < 128] == [32, 64, 64]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +395,7 @@ def test_a_prediction_alone_can_be_measured():
     assert cost({**DEFAULT, "streams": 2}, 2.0) == pytest.approx(
         3 / 4096
     )  # a half for predict, a quarter for the search
-    assert set(estimator.passes) == {8, 4 * 128}
+    assert set(estimator.passes) == {8, 128, 4 * 128}
 
 
 def test_all_passes_can_be_measured_at_once():
@@ -385,7 +414,7 @@ def test_a_slow_model_is_measured_on_fewer_images():
     estimator = Paced(seconds=1 / 16)
     cost = Stopwatch(estimator, X, clock=lambda: estimator.now)
     assert cost(DEFAULT, 2.0) == pytest.approx(1 / 16)
-    assert max(estimator.passes) == 16
+    assert max(estimator.passes) == 32
 
 
 def test_a_batch_that_cannot_be_measured_in_time_is_no_candidate():
@@ -393,7 +422,7 @@ def test_a_batch_that_cannot_be_measured_in_time_is_no_candidate():
     cost = Stopwatch(estimator, X, clock=lambda: estimator.now)
     cost(DEFAULT, 0.5)
     estimator.passes.clear()
-    assert cost({**DEFAULT, "batch_size": 512}, 0.5) == float("inf")
+    assert cost({**DEFAULT, "batch_size": 1024}, 0.5) == float("inf")
     assert not estimator.passes
     assert cost({**DEFAULT, "batch_size": 64}, 0.5) == pytest.approx(1 / 1024)
 

@@ -28,7 +28,7 @@ class Stopwatch:
     """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
 
     An image costs a prediction by ``predict``, an input gradient, and a prediction in the precision of the search, as
-    far as they are asked for. Where two passes of a batch would not end in time, fewer images are measured; a batch
+    far as they are asked for. Where a pass of a batch would not end in time, fewer images are measured; a batch
     larger than the first plan's then costs infinitely much, as it would be a guess.
 
     :param x: images to repeat, or None for noise.
@@ -60,16 +60,17 @@ class Stopwatch:
         if not self._batch_size:
             self._pass(_PROBE)  # the first of all sets libraries up
             self._least, self._batch_size = self._pass(_PROBE) / _PROBE, plan["batch_size"]
-        in_time = max(_PROBE, int(seconds / (2 * self._least)))
+        in_time = max(_PROBE, int(seconds / self._least))
         if plan["batch_size"] > max(in_time, self._batch_size):
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
         if self._searches:
             size = self._size = self._size or size
         batches = self._batches = self._batches or (max(1, min(_BATCHES, in_time // size)) if self._searches else 1)
-        self._pass(size, batches)  # folds, compiles, fills caches
-        end, least = self._clock() + seconds / 2, self._pass(size, batches)
-        while self._clock() < end:
+        sized = plan["compile"] or plan["streams"] > 1  # programs are compiled for a size, streams begin with one
+        self._pass(size if sized else _PROBE)  # folds, fills caches
+        end, least = self._clock() + seconds, self._pass(size, batches)
+        while self._clock() + least < end:
             least = min(least, self._pass(size, batches))
         self._least = min(self._least, least / (size * batches))
         return least / (size * batches)

@@ -41,13 +41,19 @@ LEAST_GAIN = 0.03
 _BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. No larger ones on a CPU, where memory that runs out ends the process."""
 
-_PREDICTING = 0.2
+_PREDICTING = 0.35
 """Share of the time in which ``streams`` are measured, by predictions alone: no gradient is computed in streams."""
 
 _COMPILING = 0.2
 """Share of the time in which ``compile`` is measured, compilation apart, against all that was settled before."""
 
-_VERSION = 7  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 8  # of what is measured, and how: raise it, and kept plans are measured anew
+
+_ROUNDS, _STREAM_ROUNDS = 2, 4
+"""How often each value of a key has its turn; streams gain a tenth or two, which one turn of a second does not show."""
+
+_HOPELESS = 1.5
+"""How many times slower at its first turn a value may be than the settled one, to have another."""
 
 Cost = Callable[[Plan, float], float]
 """Seconds an image under a plan, given the seconds that measuring may take."""
@@ -57,7 +63,7 @@ def tune(
     estimator: FastPyTorchClassifier,
     x: np.ndarray | None = None,
     *,
-    seconds: float = 12.0,
+    seconds: float = 14.0,
     precision: str = "auto",
     compile: bool = False,
     again: bool = False,
@@ -125,10 +131,10 @@ def _settled(
     plan = _fastest(plan, _choices(estimator, precisions), both, seconds - streams - compiling, clock)
     if streams:
         predicting = cost or Stopwatch(estimator, x, gradients=False, searches=True, clock=clock)
-        plan = _fastest(plan, {"streams": (threads,)}, predicting, streams, clock)
+        plan = _fastest(plan, {"streams": (threads,)}, predicting, streams, clock, _STREAM_ROUNDS)
     if compiling:
         everything = cost or Stopwatch(estimator, x, searches=True, clock=clock)
-        plan = _fastest(plan, {"compile": (True,)}, everything, compiling, clock)
+        plan = _fastest(plan, {"compile": (True,)}, everything, compiling, clock, rounds=1)
     return {**plan, "streams": 1} if plan["compile"] else plan
 
 
@@ -144,24 +150,50 @@ def _choices(estimator: FastPyTorchClassifier, precisions: tuple[str, ...]) -> d
 
 
 def _fastest(
-    plan: Plan, choices: Mapping[str, tuple[Any, ...]], cost: Cost, seconds: float, clock: Callable[[], float]
+    plan: Plan,
+    choices: Mapping[str, tuple[Any, ...]],
+    cost: Cost,
+    seconds: float,
+    clock: Callable[[], float],
+    rounds: int = _ROUNDS,
 ) -> Plan:
-    """Return the plan of least cost, one key after the other; a batch is halved until memory does for it."""
-    share = seconds / (1 + sum(value != plan[key] for key, values in choices.items() for value in values))
+    """Return the plan of least cost, one key after the other; a batch is halved until memory does for it.
+
+    The values of a key take turns, and each counts with its least cost: what slows the machine for a while then slows
+    all of them. Where a model is too slow for that, each value has one turn.
+    """
+    others = {key: [value for value in values if value != plan[key]] for key, values in choices.items()}
+    share = seconds / (1 + sum(rounds * len(some) + rounds - 1 for some in others.values() if some))
     end = clock() + seconds
     least, batch_size = halving(lambda size: cost({**plan, "batch_size": size}, share), plan["batch_size"])
     plan = {**plan, "batch_size": batch_size}
+    rounds = rounds if least * batch_size <= share else 1
     for key, values in choices.items():
-        settled = plan
-        for value in (value for value in values if value != settled[key]):
+        settled = plan[key]
+        costs = {settled: least}
+        for value in _turns(settled, [value for value in values if value != settled], costs, rounds):
             if clock() >= end:
-                _log.warning("tuning stops after %g s: %s=%s is not tried; tune(again=True) tries", seconds, key, value)
-                return plan
-            candidate = {**settled, key: value}
-            found = _cost_of(candidate, cost, share)
-            if found < least * (1 - LEAST_GAIN):
-                plan, least = candidate, found
+                break
+            found = _cost_of({**plan, key: value}, cost, share)
+            costs[value] = min(found, costs.get(value, found))
+        best = min(costs, key=costs.__getitem__)
+        if costs[best] >= costs[settled] * (1 - LEAST_GAIN):
+            best = settled
+        plan, least = {**plan, key: best}, costs[best]
+        if missing := [value for value in values if value not in costs]:
+            _log.warning(
+                "tuning stops after %g s: %s=%s is not tried; tune(again=True) tries", seconds, key, missing[0]
+            )
+            break
     return plan
+
+
+def _turns(settled: Any, others: list[Any], costs: Mapping[Any, float], rounds: int) -> Iterator[Any]:
+    """Yield the values of a key whose turn it is to be measured; one that was much slower has no second turn."""
+    yield from others
+    for _ in range(rounds - 1):
+        near = [value for value in others if costs[value] < _HOPELESS * costs[settled]]
+        yield from [settled, *near] if near else ()
 
 
 def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
