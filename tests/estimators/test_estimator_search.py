@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -149,21 +148,6 @@ def test_a_batch_under_attack_is_looked_at_once(monkeypatch: pytest.MonkeyPatch)
     ASKED["pgd"](classifier)
 
     assert len(looks) == 1
-
-
-def test_threads_that_find_other_weights_all_follow_them() -> None:
-    classifier, threads = fast(), 4
-    classifier.loss_gradient(X, Y)
-    written_in_place(classifier.model)
-    expected, start = fast(copy.deepcopy(classifier.model)).loss_gradient(X, Y), threading.Barrier(threads)
-
-    def ask(_number: int) -> np.ndarray:
-        start.wait()
-        return classifier.loss_gradient(X, Y)
-
-    with ThreadPoolExecutor(threads) as pool:
-        for found in pool.map(ask, range(threads)):
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 
 
 def test_counted_writes_are_seen_without_being_told() -> None:

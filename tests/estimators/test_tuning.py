@@ -15,7 +15,7 @@ from art_weakrobust.errors import ModelError, UsageError
 from art_weakrobust.estimators import tuning
 from art_weakrobust.estimators.pytorch import FastPyTorchClassifier
 from art_weakrobust.estimators.stopwatch import Stopwatch
-from art_weakrobust.estimators.tuning import LEAST_GAIN
+from art_weakrobust.estimators.turns import LEAST_GAIN, compared
 from art_weakrobust.testing.networks import small_cnn
 
 SHAPE, CLASSES = (3, 8, 8), 5
@@ -92,7 +92,7 @@ def test_later_keys_are_tried_with_the_best_of_those_before(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     fast().tune(cost=price(tried, folding_conv_bn=0.8, precision_bfloat16=0.5))
     assert all(plan["folding"] == "conv-bn" and plan["precision"] == "bfloat16" for plan in tried[-3:])
-    assert [plan["batch_size"] for plan in tried[-4:]] == [32, 64, 128, 128]
+    assert [plan["batch_size"] for plan in tried[-5:]] == [128, 32, 64, 128, 128]
     assert [plan["streams"] for plan in tried[-2:]] == [1, 2]
 
 
@@ -398,11 +398,20 @@ def test_a_prediction_alone_can_be_measured():
     assert set(estimator.passes) == {8, 128, 4 * 128}
 
 
+@pytest.mark.parametrize("batch_size", [128, 64])
+def test_the_first_pass_of_a_plan_is_no_measure(batch_size):
+    estimator = Paced(seconds=1 / 1024)
+    cost = Stopwatch(estimator, X, clock=lambda: estimator.now)
+    cost(DEFAULT, 0.2)
+    estimator._late = itertools.chain([0.5], itertools.repeat(0.0))
+    assert cost({**DEFAULT, "batch_size": batch_size, "folding": "conv-bn"}, 0.2) == pytest.approx(1 / 1024)
+
+
 def test_all_passes_can_be_measured_at_once():
     estimator = Paced(seconds=1 / 1024)
     cost = Stopwatch(estimator, X, searches=True, clock=lambda: estimator.now)
     assert cost(DEFAULT, 2.0) == pytest.approx(5 / 4096)
-    assert set(estimator.passes) == {8, 4 * 128}
+    assert set(estimator.passes) == {8, 128, 4 * 128}
 
 
 def test_as_many_streams_as_threads_are_tried(monkeypatch):
@@ -432,7 +441,7 @@ def test_with_one_thread_streams_are_not_measured(monkeypatch):
     tried = []
     fast().tune(cost=price(tried))
     assert {plan["streams"] for plan in tried} == {1}
-    assert tried.count(tried[0]) == 1
+    assert all(plan == tried[0] for plan in tried[-3:] if plan["batch_size"] == 128)
 
 
 def test_where_preprocessing_may_be_anything_streams_are_not_measured(monkeypatch):
@@ -451,3 +460,15 @@ def test_later_plans_are_measured_on_as_many_batches_as_the_first():
     estimator.seconds /= 8
     cost({**DEFAULT, "streams": 2}, 1.5)
     assert max(estimator.passes) == first
+
+
+@pytest.mark.parametrize(
+    "costs", [[1.0, 1.0], [0.9, 0.9], [1.2, 0.9, 0.9], [0.9, 1.2, 1.2], [2.5], [float("inf")]], ids=str
+)
+def test_a_value_has_turns_until_it_is_known_whether_it_gains(costs):
+    given = iter(costs)
+
+    def measure(plan):
+        return next(given) if plan["batch_size"] == 64 else 1.0
+
+    assert compared(DEFAULT, "batch_size", [64], measure, 3, lambda: False, None) == {64: costs}

@@ -22,8 +22,7 @@ from .gradients import class_gradients, differentiating, input_gradient, share_o
 from .labels import is_index, label_tensor
 from .modes import set_mode
 from .passes import ForwardPasses
-from .plan import BATCH_SIZE, arranged
-from .search import separable
+from .plan import BATCH_SIZE
 from .shapes import shape_and_classes
 from .streams import slices
 from .tensors import TensorPasses
@@ -175,24 +174,17 @@ class FastPyTorchClassifier(TensorPasses):
         self._search.doubt()
         network, gradients = self._network(training_mode), []
         alone = self._only_standardises or not self.all_framework_preprocessing  # what the graph goes through beside it
+        separable = alone and network is not self._model  # as a copy proves
         cut = self._may_cut(len(x), network)
         for part in slices(len(x), self._plan["batch_size"]) if cut else [slice(None)]:
             with differentiating(network):
                 leaf, inputs, _ = self._leaf(x[part])
-                labels = label[part] if isinstance(label, np.ndarray) and label.ndim else label
-                at_once = alone and self._differentiates_at_once(network, inputs, labels, training_mode)
                 logits = self._searched(network, inputs)[:, : self.nb_classes]
-                gradient = class_gradients(logits, leaf, labels, separable=at_once)
+                labels = label[part] if isinstance(label, np.ndarray) and label.ndim else label
+                gradient = class_gradients(logits, leaf, labels, separable=separable)
             self.gradients += len(gradient) * gradient.shape[1]
             gradients.append(np.asarray(self._pulled_back(x[part], gradient)))
         return gradients[0] if len(gradients) == 1 else np.concatenate(gradients)
-
-    def _differentiates_at_once(self, network: nn.Module, inputs: Tensor, labels: Any, training_mode: bool) -> bool:
-        """Return whether one backward pass serves a label an image: no image has a part in another's answer."""
-        if network is not self._model:
-            return True  # as a copy proves
-        asked = isinstance(labels, np.ndarray) and labels.ndim == 1 and len(np.unique(labels)) > 1
-        return asked and not (training_mode or self.is_rnn) and separable(network, arranged(inputs, self._plan))
 
     def custom_loss_gradient(self, loss_fn: Any, x: Any, y: Any, layer_name: Any, training_mode: bool = False) -> Any:
         """Return the gradient of ``loss_fn(activations(x) - activations(y), p=2)`` with respect to ``x``."""

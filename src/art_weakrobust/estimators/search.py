@@ -65,7 +65,6 @@ class SearchNetwork:
         self.wants_contiguous = False
         """Whether the module could not be asked in the plan's memory format, but may be in another."""
         self.inside = Inside()
-        self._looking = threading.RLock()
 
     def doubt(self) -> None:
         """Look at everything before the next use, unless somebody has just done so and relies on it."""
@@ -80,10 +79,6 @@ class SearchNetwork:
         """
         if not isinstance(wrapper, LogitsOnly) or not _asks_for_a_copy(plan):
             return None
-        with self._looking:  # one thread makes the copy, and the others find it
-            return self._current(wrapper, plan, example)
-
-    def _current(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> nn.Module | None:
         source = wrapper._model
         glance = Glance.at(source)
         if glance is None:
@@ -183,20 +178,6 @@ def _steady(wrapper: LogitsOnly, images: Tensor) -> bool:
     if not steady:
         _log.info("%s is searched on as it is: it changes when it is called", type(wrapper._model).__name__)
     return steady
-
-
-def separable(module: nn.Module, images: Tensor) -> bool:
-    """Return whether a module without a copy answers these images each by itself; a twin of it is asked.
-
-    :param images: preprocessed, on the device.
-    """
-    if Glance.at(module) is None:
-        return False  # hooks, which a twin does not have
-    try:
-        return _each_by_itself(twin_of(module), images.detach())
-    except Exception as error:  # copying and asking run the model's own code, which may raise anything
-        _log.info("images are differentiated a label at a time, a twin of the model failed: %s", error)
-        return False
 
 
 def _each_by_itself(made: nn.Module, images: Tensor) -> bool:

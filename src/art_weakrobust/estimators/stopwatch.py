@@ -53,9 +53,10 @@ class Stopwatch:
         self._x = np.asarray(x, dtype=np.float32)
         self._least, self._batch_size = float("inf"), 0
         self._size, self._batches = 0, 0
+        self._warm: set[tuple[tuple[str, Any], ...]] = set()
 
     def __call__(self, plan: Plan, seconds: float) -> float:
-        """Return seconds an image under ``plan``, measured for about ``seconds``."""
+        """Return seconds an image under ``plan``, measured for about ``seconds``; as many warm a new plan up."""
         self._estimator.plan = dict(plan)
         if not self._batch_size:
             self._pass(_PROBE)  # the first of all sets libraries up
@@ -66,14 +67,21 @@ class Stopwatch:
         size: int = min(plan["batch_size"], in_time)
         if self._searches:
             size = self._size = self._size or size
-        batches = self._batches = self._batches or (max(1, min(_BATCHES, in_time // size)) if self._searches else 1)
-        sized = plan["compile"] or plan["streams"] > 1  # programs are compiled for a size, streams begin with one
-        self._pass(size if sized else _PROBE)  # folds, fills caches
+        key = tuple(sorted(plan.items()))
+        self._pass(_PROBE if key in self._warm else size)  # folds, compiles, fills caches
+        self._warm.add(key)
+        if not self._batches:
+            self._batches = self._some_batches(size, seconds) if self._searches else 1
+        batches = self._batches
         end, least = self._clock() + seconds, self._pass(size, batches)
         while self._clock() + least < end:
             least = min(least, self._pass(size, batches))
         self._least = min(self._least, least / (size * batches))
         return least / (size * batches)
+
+    def _some_batches(self, size: int, seconds: float) -> int:
+        """Return how many batches of ``size`` images take about so many seconds, up to :data:`_BATCHES`."""
+        return max(1, min(_BATCHES, round(seconds / max(self._pass(size), seconds / _BATCHES))))
 
     def _pass(self, size: int, batches: int = 1) -> float:
         """Return the seconds that predictions of ``size`` images at a time take, and what else is measured."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +30,12 @@ from .modes import evaluating, generators_kept
 from .plan import CHOICES, plan_for
 from .precision import native_precision, precision_on
 from .stopwatch import Plan, Stopwatch
+from .turns import LEAST_GAIN, ROUNDS, compared, share_of
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
 
 _log = logging.getLogger(__name__)
-
-LEAST_GAIN = 0.03
-"""Share of the time that a change of the plan has to save."""
 
 _BATCH_SIZES = {"cpu": (32, 64), "cuda": (64, 256, 512, 1024, 2048)}
 """Tried beside the default. No larger ones on a CPU, where memory that runs out ends the process."""
@@ -49,21 +48,15 @@ _COMPILING = 0.2
 
 _VERSION = 8  # of what is measured, and how: raise it, and kept plans are measured anew
 
-_ROUNDS, _STREAM_ROUNDS = 2, 4
-"""How often each value of a key has its turn; streams gain a tenth or two, which one turn of a second does not show."""
-
-_HOPELESS = 1.5
-"""How many times slower at its first turn a value may be than the settled one, to have another."""
-
 Cost = Callable[[Plan, float], float]
-"""Seconds an image under a plan, given the seconds that measuring may take."""
+"""Seconds an image under a plan, given the seconds that measuring may take, and warming up as many again."""
 
 
 def tune(
     estimator: FastPyTorchClassifier,
     x: np.ndarray | None = None,
     *,
-    seconds: float = 14.0,
+    seconds: float = 17.0,
     precision: str = "auto",
     compile: bool = False,
     again: bool = False,
@@ -131,7 +124,7 @@ def _settled(
     plan = _fastest(plan, _choices(estimator, precisions), both, seconds - streams - compiling, clock)
     if streams:
         predicting = cost or Stopwatch(estimator, x, gradients=False, searches=True, clock=clock)
-        plan = _fastest(plan, {"streams": (threads,)}, predicting, streams, clock, _STREAM_ROUNDS)
+        plan = _fastest(plan, {"streams": (threads,)}, predicting, streams, clock)
     if compiling:
         everything = cost or Stopwatch(estimator, x, searches=True, clock=clock)
         plan = _fastest(plan, {"compile": (True,)}, everything, compiling, clock, rounds=1)
@@ -155,45 +148,35 @@ def _fastest(
     cost: Cost,
     seconds: float,
     clock: Callable[[], float],
-    rounds: int = _ROUNDS,
+    rounds: int = ROUNDS,
 ) -> Plan:
     """Return the plan of least cost, one key after the other; a batch is halved until memory does for it.
 
-    The values of a key take turns, and each counts with its least cost: what slows the machine for a while then slows
-    all of them. Where a model is too slow for that, each value has one turn.
+    The values of a key take turns with the settled one, and it is the median of how they compare that counts: the
+    machine may be slow for a while. Where a model is too slow for that, each value has one turn.
     """
-    others = {key: [value for value in values if value != plan[key]] for key, values in choices.items()}
-    share = seconds / (1 + sum(rounds * len(some) + rounds - 1 for some in others.values() if some))
-    end = clock() + seconds
-    least, batch_size = halving(lambda size: cost({**plan, "batch_size": size}, share), plan["batch_size"])
+    others = [sum(value != plan[key] for value in values) for key, values in choices.items()]
+    share, end = share_of(seconds, others, rounds), clock() + seconds
+    cost_now, batch_size = halving(lambda size: cost({**plan, "batch_size": size}, share), plan["batch_size"])
     plan = {**plan, "batch_size": batch_size}
-    rounds = rounds if least * batch_size <= share else 1
+    if cost_now * batch_size > 2 * share:
+        rounds, share = 1, share_of(seconds, others, 1)
+    first: float | None = cost_now
     for key, values in choices.items():
-        settled = plan[key]
-        costs = {settled: least}
-        for value in _turns(settled, [value for value in values if value != settled], costs, rounds):
-            if clock() >= end:
-                break
-            found = _cost_of({**plan, key: value}, cost, share)
-            costs[value] = min(found, costs.get(value, found))
-        best = min(costs, key=costs.__getitem__)
-        if costs[best] >= costs[settled] * (1 - LEAST_GAIN):
-            best = settled
-        plan, least = {**plan, key: best}, costs[best]
-        if missing := [value for value in values if value not in costs]:
-            _log.warning(
-                "tuning stops after %g s: %s=%s is not tried; tune(again=True) tries", seconds, key, missing[0]
-            )
+        tried = [value for value in values if value != plan[key]]
+        ratios = compared(
+            plan, key, tried, lambda some: _cost_of(some, cost, share), rounds, lambda: clock() >= end, first
+        )
+        first = None
+        medians = {value: median(known) for value, known in ratios.items() if known}
+        best = min(medians, key=medians.__getitem__, default=None)
+        if best is not None and medians[best] < 1 - LEAST_GAIN:
+            plan = {**plan, key: best}
+        if len(medians) < len(tried):
+            left = next(value for value in tried if value not in medians)
+            _log.warning("tuning stops after %.0f s: %s=%s is not tried; more seconds try it", seconds, key, left)
             break
     return plan
-
-
-def _turns(settled: Any, others: list[Any], costs: Mapping[Any, float], rounds: int) -> Iterator[Any]:
-    """Yield the values of a key whose turn it is to be measured; one that was much slower has no second turn."""
-    yield from others
-    for _ in range(rounds - 1):
-        near = [value for value in others if costs[value] < _HOPELESS * costs[settled]]
-        yield from [settled, *near] if near else ()
 
 
 def _cost_of(candidate: Plan, cost: Cost, share: float) -> float:
