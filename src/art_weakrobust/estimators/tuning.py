@@ -56,7 +56,7 @@ def tune(
     estimator: FastPyTorchClassifier,
     x: np.ndarray | None = None,
     *,
-    seconds: float = 17.0,
+    seconds: float = 16.0,
     precision: str = "auto",
     compile: bool = False,
     again: bool = False,
