@@ -25,7 +25,7 @@ Plan = dict[str, Any]
 
 
 class Stopwatch:
-    """Measures seconds an image: the least of some repetitions, since other work on the machine only ever adds.
+    """Measures seconds an image: the least of what repetitions there is time for, as other work only ever adds.
 
     An image costs a prediction by ``predict``, an input gradient, and a prediction in the precision of the search, as
     far as they are asked for. Where a pass of a batch would not end in time, fewer images are measured; a batch
@@ -81,7 +81,7 @@ class Stopwatch:
 
     def _some_batches(self, size: int, seconds: float) -> int:
         """Return how many batches of ``size`` images take about so many seconds, up to :data:`_BATCHES`."""
-        return max(1, min(_BATCHES, round(seconds / max(self._pass(size), seconds / _BATCHES))))
+        return max(1, round(seconds / max(self._pass(size), seconds / _BATCHES)))
 
     def _pass(self, size: int, batches: int = 1) -> float:
         """Return the seconds that predictions of ``size`` images at a time take, and what else is measured."""

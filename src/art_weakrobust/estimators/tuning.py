@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -161,12 +162,11 @@ def _fastest(
     plan = {**plan, "batch_size": batch_size}
     if cost_now * batch_size > 2 * share:
         rounds, share = 1, share_of(seconds, others, 1)
+    measure = partial(_cost_of, cost=cost, share=share)
     first: float | None = cost_now
     for key, values in choices.items():
         tried = [value for value in values if value != plan[key]]
-        ratios = compared(
-            plan, key, tried, lambda some: _cost_of(some, cost, share), rounds, lambda: clock() >= end, first
-        )
+        ratios = compared(plan, key, tried, measure, rounds, lambda: clock() >= end, first)
         first = None
         medians = {value: median(known) for value, known in ratios.items() if known}
         best = min(medians, key=medians.__getitem__, default=None)

@@ -30,6 +30,9 @@ def compared(
 
     A value of which the median is certain has no further turn, and nobody has one once the time is over.
 
+    :param measure: gives the cost of a plan.
+    :param rounds: turns of each value at most, of each of which the settled plan has one as well.
+    :param over: whether the time is over.
     :param first: what the settled plan cost just now; None where it is to be measured.
     """
     ratios: dict[Any, list[float]] = {value: [] for value in values}
