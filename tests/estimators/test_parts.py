@@ -74,6 +74,19 @@ def test_a_prediction_takes_no_more_images_at_once_than_the_plan(batch_size):
     np.testing.assert_allclose(answer, stock.predict(X), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("make", "most"), [(Noting, AT_ONCE), (Centred, N)], ids=["copy", "no copy"])
+def test_tensors_are_answered_in_parts_of_the_plan_as_well(make, most):
+    stock, fast = pair(make)
+    fast.predict_tensor(torch.from_numpy(X))  # makes the copy
+    asked = fast._network()._model.asked
+    for n in (1, AT_ONCE, N):
+        asked.clear()
+        answer = fast.predict_tensor(torch.from_numpy(X[:n]))
+        assert asked == [min(most, n - start) for start in range(0, n, most)]
+        np.testing.assert_allclose(answer, stock.predict(X[:n]), rtol=1e-5, atol=1e-5)
+    assert fast.predict_tensor(torch.from_numpy(X[:0])).shape == (0, CLASSES)
+
+
 def test_parts_of_the_plan_are_asked_in_streams_as_well(monkeypatch):
     stock, fast = pair()
     fast.set_plan(streams=2)

@@ -67,6 +67,20 @@ def test_parts_of_a_batch_are_asked_in_threads_of_their_own():
     assert sorted(sizes) == [6, *[8] * 8]
 
 
+@pytest.mark.parametrize(("n", "alone"), [(1, True), (16, True), (17, False)])
+def test_a_single_batch_is_not_worth_threads_of_its_own(n, alone):
+    estimator = classifier(2)
+    estimator.predict(X)
+    networks = estimator.model, estimator._network()._model
+    for ask in (estimator.predict, lambda x: estimator.predict_tensor(torch.from_numpy(x))):
+        for network in networks:
+            network.asked_in.clear()
+        ask(X[:n])
+        asked = [*networks[0].asked_in, *networks[1].asked_in]
+        assert sum(size for _, size in asked) == n
+        assert all((thread == threading.get_ident()) == alone for thread, _ in asked)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_tensors_are_answered_in_streams_in_the_precision_asked_for(precision):
     alone, several = (classifier(streams).predict_tensor(torch.from_numpy(X), precision) for streams in (1, 2))

@@ -74,7 +74,8 @@ class ForwardPasses(Constructed):
     ) -> np.ndarray:
         """Return the float32 outputs (n, K) of ``x``, after postprocessing: those of the model itself, in float32.
 
-        Where the plan has several ``streams`` they come from the copy that searches, in float32 as well: within 1e-5.
+        Where the plan has several ``streams``, and there is more than a batch of it, they come from the copy that
+        searches, in float32 as well: within 1e-5.
         Tensors belong to :meth:`predict_tensor`: ART's metaclass turns what comes here into an array first.
 
         :param x: images (n, ...), of any numeric type.
@@ -111,9 +112,14 @@ class ForwardPasses(Constructed):
         return asked if whole else most
 
     def _in_streams(self, n: int) -> nn.Module | None:
-        """Return the copy that ``n`` images are to be asked of in streams; None where that is not so."""
-        if self._plan["streams"] == 1 or self._plan["compile"] or in_a_stream() or not n or not self._may_stream:
-            return None  # compiled code brings threads of its own
+        """Return the copy that ``n`` images are to be asked of in streams; None where that is not so.
+
+        A single batch is not: threads are begun for it alone, and take longer than they save.
+        """
+        if self._plan["streams"] == 1 or n <= self._plan["batch_size"] or in_a_stream() or not self._may_stream:
+            return None
+        if self._plan["compile"]:  # which brings threads of its own
+            return None
         network = self._network()
         return None if network is self._model else network
 

@@ -64,6 +64,7 @@ class TensorPasses(ForwardPasses):
     def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
 
+        On a CPU a batch larger than the plan's is asked in parts, where there is a copy (see :meth:`_at_once`).
         They come from the copy that searches, but in float32 whatever the plan says: within 1e-5 of ``predict``.
         Evaluation mode meanwhile; training flags are left as they were.
 
@@ -72,8 +73,13 @@ class TensorPasses(ForwardPasses):
         """
         if (copy := self._in_streams(len(x))) is not None:
             return self._side_by_side(copy, x, self._plan["batch_size"], precision)
+        parts = slices(len(x), self._at_once(len(x), len(x), False)) if len(x) else [slice(None)]
         with evaluating(network := self._network()), torch.no_grad():
-            return self._searched(network, self._preprocessed(float32_tensor(x, self._device)), precision)
+            answers = [
+                self._searched(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
+                for part in parts
+            ]
+        return answers[0] if len(answers) == 1 else torch.cat(answers)
 
     def each(self, work: Callable[[slice], Result], n: int, batch_size: int) -> list[Result]:
         """Return what ``work`` returns for parts of ``n`` images, in order: in streams, where the plan has them.
