@@ -7,6 +7,7 @@ from collections import UserList
 import numpy as np
 import pytest
 import torch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
@@ -85,6 +86,22 @@ def test_tensors_are_answered_in_parts_of_the_plan_as_well(make, most):
         assert asked == [min(most, n - start) for start in range(0, n, most)]
         np.testing.assert_allclose(answer, stock.predict(X[:n]), rtol=1e-5, atol=1e-5)
     assert fast.predict_tensor(torch.from_numpy(X[:0])).shape == (0, CLASSES)
+
+
+class Centring(PreprocessorPyTorch):
+    """A defence that takes the mean of the batch from each image."""
+
+    def __init__(self):
+        super().__init__(device_type="cpu", apply_fit=False, apply_predict=True)
+
+    def forward(self, x, y=None):
+        return x - x.mean(0), y
+
+
+def test_tensors_that_a_defence_sees_stay_whole():
+    _, fast = pair()
+    fast.set_params(preprocessing_defences=[Centring()])
+    np.testing.assert_allclose(fast.predict_tensor(torch.from_numpy(X)), fast.predict(X), rtol=1e-5, atol=1e-5)
 
 
 def test_parts_of_the_plan_are_asked_in_streams_as_well(monkeypatch):

@@ -67,9 +67,10 @@ def test_parts_of_a_batch_are_asked_in_threads_of_their_own():
     assert sorted(sizes) == [6, *[8] * 8]
 
 
-@pytest.mark.parametrize(("n", "alone"), [(1, True), (16, True), (17, False)])
-def test_a_single_batch_is_not_worth_threads_of_its_own(n, alone):
+@pytest.mark.parametrize(("n", "size", "alone"), [(1, 16, True), (16, 16, True), (17, 16, False), (17, 32, True)])
+def test_a_single_batch_is_not_worth_threads_of_its_own(n, size, alone):
     estimator = classifier(2)
+    estimator.set_plan(batch_size=size)
     estimator.predict(X)
     networks = estimator.model, estimator._network()._model
     for ask in (estimator.predict, lambda x: estimator.predict_tensor(torch.from_numpy(x))):
@@ -79,6 +80,16 @@ def test_a_single_batch_is_not_worth_threads_of_its_own(n, alone):
         asked = [*networks[0].asked_in, *networks[1].asked_in]
         assert sum(size for _, size in asked) == n
         assert all((thread == threading.get_ident()) == alone for thread, _ in asked)
+
+
+def test_several_batches_of_a_size_that_is_asked_for_are_answered_in_streams():
+    estimator = classifier(2)
+    estimator.set_plan(batch_size=len(X))
+    estimator.predict_tensor(torch.from_numpy(X))
+    asked = estimator._network()._model.asked_in
+    asked.clear()
+    estimator.predict(X, batch_size=16)
+    assert {size for thread, size in asked if thread != threading.get_ident()} >= {8}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

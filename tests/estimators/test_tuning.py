@@ -472,3 +472,37 @@ def test_a_value_has_turns_until_it_is_known_whether_it_gains(costs):
         return next(given) if plan["batch_size"] == 64 else 1.0
 
     assert compared(DEFAULT, "batch_size", [64], measure, 3, lambda: False, None) == {64: costs}
+
+
+@pytest.mark.parametrize("settled", [float("inf"), float("nan"), 0.0])
+def test_nothing_is_compared_with_a_plan_that_cannot_be_measured_again(settled):
+    assert compared(DEFAULT, "batch_size", [64], lambda _: settled, 3, lambda: False, None) == {64: []}
+
+
+def test_a_value_of_unknown_cost_is_no_gain():
+    def measure(plan):
+        return float("nan") if plan["batch_size"] == 64 else 1.0
+
+    assert compared(DEFAULT, "batch_size", [64], measure, 3, lambda: False, None) == {64: [float("inf")]}
+
+
+def test_a_plan_that_fails_when_it_is_measured_again_is_kept(caplog):
+    asked = []
+
+    def cost(plan, _seconds):
+        asked.append(plan)
+        if len(asked) > 1 and plan == asked[0]:
+            raise RuntimeError("no longer")
+        return 1.9
+
+    plan = fast().tune(cost=cost, precision="float32")
+    assert plan == {**asked[0], "streams": 1}
+    assert "is not tried" in caplog.text
+
+
+def test_a_slow_model_is_measured_on_two_batches_where_streams_are_of_use():
+    estimator = Paced(seconds=1 / 32)
+    cost = Stopwatch(estimator, X, gradients=False, searches=True, clock=lambda: estimator.now)
+    cost({**DEFAULT, "streams": 2}, 2.0)
+    *_, warm, measured = estimator.passes
+    assert measured == 2 * warm > 64

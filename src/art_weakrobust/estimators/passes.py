@@ -87,7 +87,7 @@ class ForwardPasses(Constructed):
         self._search.doubt()  # attacks begin or end with a prediction
         set_mode(self._model, training_mode)
         size = self._at_once(batch_size or self._plan["batch_size"], len(x), training_mode)
-        network = None if training_mode or size < 1 else self._in_streams(len(x))
+        network = None if training_mode or size < 1 else self._in_streams(len(x), size)
         if network is None:
             return self.predict_by_module(x, size)
         return self._postprocessed(self._side_by_side(network, x, size, "float32").cpu().numpy())
@@ -111,12 +111,12 @@ class ForwardPasses(Constructed):
         whole = self._device.type != "cpu" or min(asked, n) <= most or self._network(training_mode) is self._model
         return asked if whole else most
 
-    def _in_streams(self, n: int) -> nn.Module | None:
+    def _in_streams(self, n: int, batch_size: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so.
 
         A single batch is not: threads are begun for it alone, and take longer than they save.
         """
-        if self._plan["streams"] == 1 or n <= self._plan["batch_size"] or in_a_stream() or not self._may_stream:
+        if self._plan["streams"] == 1 or n <= batch_size or in_a_stream() or not self._may_stream:
             return None
         if self._plan["compile"]:  # which brings threads of its own
             return None

@@ -173,7 +173,8 @@ class FastPyTorchClassifier(TensorPasses):
         self._set_gradient_mode(training_mode)
         self._search.doubt()
         network, gradients = self._network(training_mode), []
-        separable = not training_mode and self._separable(network, label)
+        alone = self._only_standardises or not self.all_framework_preprocessing  # what the graph goes through beside it
+        separable = alone and network is not self._model  # as a copy proves
         cut = self._may_cut(len(x), network)
         for part in slices(len(x), self._plan["batch_size"]) if cut else [slice(None)]:
             with differentiating(network):
@@ -184,18 +185,6 @@ class FastPyTorchClassifier(TensorPasses):
             self.gradients += len(gradient) * gradient.shape[1]
             gradients.append(np.asarray(self._pulled_back(x[part], gradient)))
         return gradients[0] if len(gradients) == 1 else np.concatenate(gradients)
-
-    def _separable(self, network: nn.Module, label: Any) -> bool:
-        """Return whether one backward pass gives each image the gradient of its own label, as ART's, which has several.
-
-        That asks for a proof that images do not depend on each other, which one label alone does not need.
-        """
-        if self.all_framework_preprocessing and not self._only_standardises:
-            return False  # the graph goes through operations that may look at the whole batch
-        if network is not self._model:
-            return True
-        several = isinstance(label, np.ndarray) and label.ndim > 0 and bool((label != label.flat[0]).any())
-        return several and not self.is_rnn and self._search.each_alone(network, self._plan, self._example)
 
     def custom_loss_gradient(self, loss_fn: Any, x: Any, y: Any, layer_name: Any, training_mode: bool = False) -> Any:
         """Return the gradient of ``loss_fn(activations(x) - activations(y), p=2)`` with respect to ``x``."""

@@ -48,8 +48,7 @@ class SearchNetwork:
     they are folded again; otherwise the copy is made anew. There is no copy where hooks watch the module, where it
     writes to itself when it is called, where what it answers to an image depends on others in the batch, or where the
     copy's answers are not those of the original; nor where it cannot be made, which is told in a warning, and in
-    ``failure`` until the copy is tried again. A module that needs none may still be proved to answer each image by
-    itself, see :meth:`each_alone`.
+    ``failure`` until the copy is tried again.
     """
 
     def __init__(self) -> None:
@@ -62,7 +61,6 @@ class SearchNetwork:
         self._copy: LogitsOnly | None = None
         self._runs: nn.Module | None = None
         self._doubted = self._restless = False
-        self._alone: bool | None = None  # of the module itself, where there is no copy; None until somebody asks
         self._tries = 0
         self.failure: str | None = None
         self.wants_contiguous = False
@@ -80,40 +78,7 @@ class SearchNetwork:
         :param plan: of which ``folding``, ``memory_format`` and ``compile`` count here.
         :param example: gives images for the check, on the device.
         """
-        return self._looked_at(wrapper, plan, example) if _asks_for_a_copy(plan) else None
-
-    def each_alone(self, wrapper: nn.Module, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> bool:
-        """Return whether it is proved that an image's logits depend on that image alone, in evaluation mode.
-
-        Whatever there is a copy of has been proved so. Otherwise a twin of the module is asked, once until it changes.
-        Parameters are those of :meth:`of`.
-        """
-        if self._looked_at(wrapper, plan, example) is not None:
-            return True
-        if not isinstance(wrapper, LogitsOnly) or Glance.at(wrapper._model) is None:
-            return False
-        if self._restless or self.failure is not None:
-            return False
-        if self._alone is None:
-            with torch.inference_mode(False):
-                self._alone = self._proved_alone(wrapper, example)
-        return self._alone
-
-    def _proved_alone(self, wrapper: LogitsOnly, example: Callable[[], Tensor]) -> bool:
-        try:
-            images = example()
-            self._restless = not _steady(wrapper, images)
-            return not self._restless and _each_by_itself(twin_of(wrapper), images, strictly=True)
-        except Exception as error:  # copying and asking run the model's own code, which may raise anything
-            name, reason = type(wrapper._model).__name__, " ".join(str(error).split())
-            _log.warning("%s is differentiated label by label, its twin failed: %s", name, reason)
-        return False
-
-    def _looked_at(
-        self, wrapper: nn.Module, plan: Mapping[str, Any], example: Callable[[], Tensor]
-    ) -> nn.Module | None:
-        """Return the copy after a look at the module, having followed whatever has changed in it."""
-        if not isinstance(wrapper, LogitsOnly):
+        if not isinstance(wrapper, LogitsOnly) or not _asks_for_a_copy(plan):
             return None
         source = wrapper._model
         glance = Glance.at(source)
@@ -123,7 +88,7 @@ class SearchNetwork:
         known = self._glance is not None and source is self._source and asked == self._asked
         if not known:
             self._tries = 0
-        elif self._restless and (self._tries == _TRIES or (self._glance_same(glance) and not self._doubted)):
+        elif self._restless and (self._tries >= _TRIES or (self._glance_same(glance) and not self._doubted)):
             return None
         if not known or self._structure_changed(source):
             self._make(wrapper, plan, example)
@@ -160,7 +125,7 @@ class SearchNetwork:
 
     def _make(self, wrapper: LogitsOnly, plan: Mapping[str, Any], example: Callable[[], Tensor]) -> None:
         source, failed_before, restless_before = wrapper._model, self.failure, self._restless
-        self._copy, self._runs, self._pairs, self.failure, self._alone = None, None, [], None, None
+        self._copy, self._runs, self._pairs, self.failure = None, None, [], None
         self._restless = self.wants_contiguous = False
         self._tries += 1
         with torch.inference_mode(False):
@@ -219,35 +184,40 @@ def _steady(wrapper: LogitsOnly, images: Tensor) -> bool:
 def _each_by_itself(made: nn.Module, images: Tensor, strictly: bool = False) -> bool:
     """Return whether a network answers to either half of a batch as it does in the whole: batches may then be cut.
 
-    :param strictly: whether no gradient of an image's logits may reach another image either, however small; looked at
-        with the images of the second half, which have more contrast.
+    :param strictly: whether its gradients are looked at as well, with the images of more contrast.
     """
     half = len(images) // 2
     with exact_float32(), generators_kept(images.device), torch.no_grad():
         whole, *parts = (rows_of(made(some.clone())[-1]) for some in (images, images[:half], images[half:]))
     alike = _alike(whole, torch.cat(parts), "with the rest of a batch")
-    return alike and not (strictly and _gradients_cross(made, images[half:]))
+    return alike and not (strictly and _gradients_meet(made, images[half:]))
 
 
-def _gradients_cross(made: nn.Module, images: Tensor) -> bool:
-    """Return whether logits of the first or the last image have a gradient with respect to any other, however small."""
+def _gradients_meet(made: nn.Module, images: Tensor) -> bool:
+    """Return whether gradients of the first and the last image meet others of the batch, on their way or in the end.
+
+    However small, none may reach another image, and either has to be the same beside the other as it is alone: what
+    scales gradients by those of the batch lets none across.
+    """
     with exact_float32(), generators_kept(images.device), differentiating(made):
         leaf = images.clone().requires_grad_(True)
         logits = rows_of(made(leaf.clone())[-1]).flatten(1)
         if not logits.requires_grad:
             return False
         weights = torch.arange(1.0, logits.shape[1] + 1, device=logits.device)  # probabilities add up to a constant
-        for row, others in ((0, slice(1, None)), (-1, slice(-1))):
-            try:
-                (gradient,) = torch.autograd.grad(
-                    (logits[row] * weights).sum(), leaf, retain_graph=True, allow_unused=True
-                )
-            except RuntimeError:  # a function in it has no gradient: none can cross
-                return False
-            if gradient is not None and bool(gradient[others].any()):
-                _log.info("the model is taken as it is: gradients of an image reach others of its batch")
-                return True
-    return False
+        first, last = ((logits[row] * weights).sum() for row in (0, -1))
+        try:
+            alone, other, both = (
+                torch.autograd.grad(total, leaf, retain_graph=True, materialize_grads=True)[0]
+                for total in (first, last, first + last)
+            )
+        except NotImplementedError:  # a function in it has no gradient: there are none to meet
+            return False
+    apart = not (alone[1:].any() or other[:-1].any())
+    same = torch.allclose(both, alone + other, rtol=1e-4, atol=1e-6 * float(both.abs().max()))
+    if not (apart and same):
+        _log.info("the model is searched on as it is: gradients of an image meet those of others in its batch")
+    return not (apart and same)
 
 
 def _alike(expected: Tensor, got: Tensor, what: str) -> bool:

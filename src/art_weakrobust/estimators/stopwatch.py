@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _BATCHES = 4
 """Batches of one prediction where it is measured by itself: streams have to be set up, and some end before others."""
 
+_LEAST_BATCHES = 2
+"""The same where the model is slow: a single batch is not cut into streams."""
+
 _PROBE = 8
 """Images of the first look at how slow a model is, and the fewest that are measured."""
 
@@ -66,7 +69,7 @@ class Stopwatch:
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
         if self._searches:
-            size = self._size = self._size or size
+            size = self._size = self._size or min(size, max(_PROBE, in_time // _LEAST_BATCHES))
         key = tuple(sorted(plan.items()))
         self._pass(_PROBE if key in self._warm else size)  # folds, compiles, fills caches
         self._warm.add(key)
@@ -80,8 +83,8 @@ class Stopwatch:
         return least / (size * batches)
 
     def _some_batches(self, size: int, seconds: float) -> int:
-        """Return how many batches of ``size`` images take about so many seconds, up to :data:`_BATCHES`."""
-        return max(1, round(seconds / max(self._pass(size), seconds / _BATCHES)))
+        """Return how many batches of ``size`` images take about so many seconds: two to :data:`_BATCHES`."""
+        return max(_LEAST_BATCHES, round(seconds / max(self._pass(size), seconds / _BATCHES)))
 
     def _pass(self, size: int, batches: int = 1) -> float:
         """Return the seconds that predictions of ``size`` images at a time take, and what else is measured."""

@@ -64,16 +64,18 @@ class TensorPasses(ForwardPasses):
     def predict_tensor(self, x: Tensor, precision: str = "float32") -> Tensor:
         """Return the float32 logits (n, K) of one batch of images, on the device, without a graph.
 
-        On a CPU a batch larger than the plan's is asked in parts, where there is a copy (see :meth:`_at_once`).
+        On a CPU a batch larger than the plan's is asked in parts, where there is a copy and no defence.
         They come from the copy that searches, but in float32 whatever the plan says: within 1e-5 of ``predict``.
         Evaluation mode meanwhile; training flags are left as they were.
 
         :param x: images (n, ...), on any device.
         :param precision: of the arithmetic: ``float32``, or ``bfloat16`` where an approximation will do.
         """
-        if (copy := self._in_streams(len(x))) is not None:
-            return self._side_by_side(copy, x, self._plan["batch_size"], precision)
-        parts = slices(len(x), self._at_once(len(x), len(x), False)) if len(x) else [slice(None)]
+        n, most = len(x), self._plan["batch_size"]
+        if (copy := self._in_streams(n, most)) is not None:
+            return self._side_by_side(copy, x, most, precision)
+        cut = self._only_standardises and n > most and self._at_once(n, n, training_mode=False) == most
+        parts = slices(n, most) if cut else [slice(None)]
         with evaluating(network := self._network()), torch.no_grad():
             answers = [
                 self._searched(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
@@ -91,7 +93,7 @@ class TensorPasses(ForwardPasses):
         """
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size} has to be at least 1")
-        network = self._in_streams(n)
+        network = self._in_streams(n, batch_size)
         if network is None:
             with torch.no_grad():
                 return [work(part) for part in slices(n, batch_size)]

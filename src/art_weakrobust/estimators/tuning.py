@@ -166,6 +166,8 @@ def _fastest(
     first: float | None = cost_now
     for key, values in choices.items():
         tried = [value for value in values if value != plan[key]]
+        if not tried:
+            continue
         ratios = compared(plan, key, tried, measure, rounds, lambda: clock() >= end, first)
         first = None
         medians = {value: median(known) for value, known in ratios.items() if known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, isnan
 from typing import Any
 
 from .stopwatch import Plan
@@ -28,7 +29,8 @@ def compared(
 ) -> dict[Any, list[float]]:
     """Return the cost of each value of a key over that of the settled plan, once for each of its turns.
 
-    A value of which the median is certain has no further turn, and nobody has one once the time is over.
+    A value of which the median is certain has no further turn, and nobody has one once the time is over, or where the
+    settled plan, which was measured before, cannot be measured again.
 
     :param measure: gives the cost of a plan.
     :param rounds: turns of each value at most, of each of which the settled plan has one as well.
@@ -40,11 +42,14 @@ def compared(
         left = [value for value, known in ratios.items() if not _decided(known, rounds)]
         if not left or over():
             break
-        settled, first = first or measure(plan), None
+        settled, first = measure(plan) if first is None else first, None
+        if not 0 < settled < inf:
+            break
         for value in left:
             if over():
                 break
-            ratios[value].append(measure({**plan, key: value}) / settled)
+            ratio = measure({**plan, key: value}) / settled
+            ratios[value].append(inf if isnan(ratio) else ratio)
     return ratios
 
 
