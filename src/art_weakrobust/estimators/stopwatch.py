@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .search import example_images
-from .streams import slices
+from .streams import LEAST_PART, slices
 
 if TYPE_CHECKING:
     from .pytorch import FastPyTorchClassifier
@@ -69,7 +69,7 @@ class Stopwatch:
             return float("inf")
         size: int = min(plan["batch_size"], in_time)
         if self._searches:
-            size = self._size = self._size or min(size, max(_PROBE, in_time // _LEAST_BATCHES))
+            size = self._size = self._size or min(size, max(in_time // _LEAST_BATCHES, 2 * LEAST_PART))
         key = tuple(sorted(plan.items()))
         self._pass(_PROBE if key in self._warm else size)  # folds, compiles, fills caches
         self._warm.add(key)

@@ -176,7 +176,9 @@ def _fastest(
             plan = {**plan, key: best}
         if len(medians) < len(tried):
             left = next(value for value in tried if value not in medians)
-            _log.warning("tuning stops after %.0f s: %s=%s is not tried; more seconds try it", seconds, key, left)
+            over = clock() >= end
+            why = "more seconds try it" if over else "the plan so far could not be measured again"
+            _log.warning("tuning of %.0f s stops: %s=%s is not tried; %s", seconds, key, left, why)
             break
     return plan
 
