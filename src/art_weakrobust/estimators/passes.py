@@ -111,6 +111,11 @@ class ForwardPasses(Constructed):
         whole = self._device.type != "cpu" or min(asked, n) <= most or self._network(training_mode) is self._model
         return asked if whole else most
 
+    def _may_cut(self, n: int, network: nn.Module) -> bool:
+        """Return whether ``n`` images are asked, or differentiated, in parts of the plan; see :meth:`_at_once`."""
+        large = self._device.type == "cpu" and n > self._plan["batch_size"]
+        return large and network is not self._model and self._only_standardises
+
     def _in_streams(self, n: int, batch_size: int) -> nn.Module | None:
         """Return the copy that ``n`` images are to be asked of in streams; None where that is not so.
 

@@ -64,8 +64,8 @@ def plan_for(
 ) -> dict[str, Any]:
     """Return the execution plan: memory format, precision, batch size, folding, ``compile`` and ``streams``.
 
-    ``streams``: forward passes without gradients of more than one batch cut a batch into so many parts, and give each
-    a thread of its own; above 1 by ``tune()`` alone, and of use on a CPU alone.
+    ``streams``: forward passes without gradients, of more than one batch, cut each into so many parts with a thread of
+    their own; above 1 by ``tune()`` alone, and of use on a CPU alone.
     Results are bitwise the same for the same plan on the same device. On a CPU, networks with 2-d convolutions take
     their images channels last. What the plan asks for and a model does not allow is left out without a word.
 

@@ -152,11 +152,6 @@ class FastPyTorchClassifier(TensorPasses):
         share = share_of_part(self._loss, len(x), whole, y) if len(x) < whole else None
         return self._pulled_back(x, gradient if share is None else gradient * share)
 
-    def _may_cut(self, n: int, network: nn.Module) -> bool:
-        """Return whether ``n`` images are to be differentiated in parts; see :meth:`_at_once`."""
-        large = self._device.type == "cpu" and n > self._plan["batch_size"]
-        return large and network is not self._model and self._only_standardises
-
     def class_gradient(self, x: Any, label: Any = None, training_mode: bool = False, **_kwargs: Any) -> np.ndarray:
         """Return the gradients of the outputs with respect to ``x``: (n, K, ...), or (n, 1, ...) with ``label``.
 

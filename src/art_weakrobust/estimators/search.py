@@ -134,7 +134,7 @@ class SearchNetwork:
                 made = self._made(source, plan, images)
                 self._restless = made is not None and not _steady(wrapper, images)
                 right = made is not None and not self._restless and self._agrees(wrapper, made, images)
-                if made is not None and right and _each_by_itself(made, images, strictly=True):
+                if made is not None and right and _each_by_itself(made, images) and not _gradients_meet(made, images):
                     runs = Compiled(made).eval() if plan["compile"] else made
                     if runs is made or self._agrees(wrapper, runs, images):  # compiles, which may fail
                         self._copy, self._runs = made, runs
@@ -181,26 +181,22 @@ def _steady(wrapper: LogitsOnly, images: Tensor) -> bool:
     return steady
 
 
-def _each_by_itself(made: nn.Module, images: Tensor, strictly: bool = False) -> bool:
-    """Return whether a network answers to either half of a batch as it does in the whole: batches may then be cut.
-
-    :param strictly: whether its gradients are looked at as well, with the images of more contrast.
-    """
+def _each_by_itself(made: nn.Module, images: Tensor) -> bool:
+    """Return whether a network answers to either half of a batch as it does in the whole: batches may then be cut."""
     half = len(images) // 2
     with exact_float32(), generators_kept(images.device), torch.no_grad():
         whole, *parts = (rows_of(made(some.clone())[-1]) for some in (images, images[:half], images[half:]))
-    alike = _alike(whole, torch.cat(parts), "with the rest of a batch")
-    return alike and not (strictly and _gradients_meet(made, images[half:]))
+    return _alike(whole, torch.cat(parts), "with the rest of a batch")
 
 
 def _gradients_meet(made: nn.Module, images: Tensor) -> bool:
     """Return whether gradients of the first and the last image meet others of the batch, on their way or in the end.
 
     However small, none may reach another image, and either has to be the same beside the other as it is alone: what
-    scales gradients by those of the batch lets none across.
+    scales gradients by those of the batch lets none across. It takes the half of the images that has more contrast.
     """
     with exact_float32(), generators_kept(images.device), differentiating(made):
-        leaf = images.clone().requires_grad_(True)
+        leaf = images[len(images) // 2 :].clone().requires_grad_(True)
         logits = rows_of(made(leaf.clone())[-1]).flatten(1)
         if not logits.requires_grad:
             return False
@@ -211,7 +207,7 @@ def _gradients_meet(made: nn.Module, images: Tensor) -> bool:
                 torch.autograd.grad(total, leaf, retain_graph=True, materialize_grads=True)[0].nan_to_num(nan=0.0)
                 for total in (first, last, first + last)  # what is no number is none for any neighbor either
             )
-        except Exception as error:  # backward passes run the model's own code: where it has none, none can meet
+        except RuntimeError as error:  # a gradient asked for later fails as well, and is told: there is none to meet
             _log.info("gradients of the copy are not looked at: %s", error)
             return False
     apart = not (alone[1:].any() or other[:-1].any())

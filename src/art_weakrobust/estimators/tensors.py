@@ -71,12 +71,12 @@ class TensorPasses(ForwardPasses):
         :param x: images (n, ...), on any device.
         :param precision: of the arithmetic: ``float32``, or ``bfloat16`` where an approximation will do.
         """
-        n, most = len(x), self._plan["batch_size"]
-        if (copy := self._in_streams(n, most)) is not None:
-            return self._side_by_side(copy, x, most, precision)
-        cut = self._only_standardises and n > most and self._at_once(n, n, training_mode=False) == most
-        parts = slices(n, most) if cut else [slice(None)]
-        with evaluating(network := self._network()), torch.no_grad():
+        size = self._plan["batch_size"]
+        if (copy := self._in_streams(len(x), size)) is not None:
+            return self._side_by_side(copy, x, size, precision)
+        network = self._network()
+        parts = slices(len(x), size) if self._may_cut(len(x), network) else [slice(None)]
+        with evaluating(network), torch.no_grad():
             answers = [
                 self._searched(network, self._preprocessed(float32_tensor(x[part], self._device)), precision)
                 for part in parts

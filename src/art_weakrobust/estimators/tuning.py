@@ -47,7 +47,7 @@ _PREDICTING = 0.35
 _COMPILING = 0.2
 """Share of the time in which ``compile`` is measured, compilation apart, against all that was settled before."""
 
-_VERSION = 8  # of what is measured, and how: raise it, and kept plans are measured anew
+_VERSION = 9  # of what is measured, and how: raise it, and kept plans are measured anew
 
 Cost = Callable[[Plan, float], float]
 """Seconds an image under a plan, given the seconds that measuring may take, and warming up as many again."""
