@@ -265,7 +265,7 @@ def test_the_keyboard_reaches_opens_and_leaves_a_sample(visit: Callable[..., Any
     assert page.locator("#d-place").inner_text() == "3 of 60"
     page.keyboard.press("Escape")
     assert page.locator("#sample").get_attribute("open") is None
-    page.wait_for_function("document.activeElement.dataset.at === '2'")  # back to the sample; a dialog tells late
+    page.locator("[data-at='2']:focus").wait_for()  # back to the sample; a dialog tells late
     page.keyboard.press("End")
     page.keyboard.press("Home")
     assert page.evaluate("document.activeElement.dataset.at") == "0"
@@ -293,7 +293,7 @@ def test_the_difference_is_exact(visit: Callable[..., Any], written: str, record
     row = records.samples.sort_by("rank").slice(1, 1).to_pylist()[0]
     page = visit(f"{written}#sample-{row['index']}")
     page.locator("#d-amplify").select_option("2")
-    page.wait_for_function("document.querySelector('[data-view=difference] canvas').width === 8")
+    page.locator("[data-view=difference] canvas[width='8']").first.wait_for()
     shown = page.evaluate(
         "[...document.querySelector('[data-view=difference] canvas').getContext('2d').getImageData(0, 0, 8, 8).data]"
     )
